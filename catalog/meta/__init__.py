@@ -1,0 +1,1 @@
+"""What is known about data: SQLModel tables, sessions and migrations."""

@@ -1,0 +1,272 @@
+"""The metadata tables. A row here is the commit: what no row names is not published.
+
+Times are UTC, ISO 8601 with microseconds, as strings, so that SQLite and PostgreSQL compare them alike.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import JSON, BigInteger, Column, Text, UniqueConstraint
+from sqlmodel import Field, SQLModel
+
+
+def now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def new_id() -> str:
+    return uuid4().hex
+
+
+def _json(default: Any = dict) -> Any:
+    return Field(default_factory=default, sa_column=Column(JSON, nullable=False))
+
+
+class Name(SQLModel, table=True):
+    """The one namespace of datasets, selections and mixes."""
+
+    name: str = Field(primary_key=True)
+    noun: str  # dataset, selection, mix
+
+
+class Dataset(SQLModel, table=True):
+    """A named table of samples of one kind in one tier; its published head and its lease."""
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    name: str = Field(index=True)
+    kind: str
+    tier: str
+    role: str | None = None
+    owner: str = ""
+    note: str = ""
+    licence: str | None = None  # declared default of its rows
+    licence_evidence: str | None = None  # URL or file that shows the declared licence
+    licence_verified: str | None = None  # licence as verified by a person
+    licence_verified_by: str | None = None
+    use_class: str | None = None  # commercial, research, unspecified
+    consent_llm: bool = False  # may sample text go to a non-local endpoint
+    uri: str  # of the Lance table
+    lance_version: int = 0  # the published head; readers open this, never "latest"
+    head: int = 0  # newest version number; 0: nothing published yet
+    rows: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))  # live rows at head
+    removed: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))  # rows removed or retracted, physical
+    parent: str | None = None  # reference it was promoted from
+    lease_owner: str | None = None
+    lease_token: int = 0
+    lease_expires: str | None = None
+    created: str = Field(default_factory=now)
+    dropped: str | None = None
+
+
+class Version(SQLModel, table=True):
+    """A published set of rows. Digest: order-independent sum of row hashes, columns excluded."""
+
+    __table_args__ = (UniqueConstraint("dataset_id", "number"),)
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    dataset_id: str = Field(index=True)
+    number: int
+    digest: str
+    rows: int = Field(sa_column=Column(BigInteger, nullable=False))
+    added: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    removed: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    note: str = ""
+    actor: str = ""
+    run_id: str | None = None
+    statistics: dict = _json()  # counts by source, licence, language; bytes; quantiles of length
+    created: str = Field(default_factory=now)
+
+
+class ColumnRecord(SQLModel, table=True):
+    """One computed column of one dataset: alias -> physical name, fingerprint, coverage, statistics."""
+
+    __tablename__ = "columnrecord"
+    __table_args__ = (UniqueConstraint("dataset_id", "physical"), UniqueConstraint("dataset_id", "alias"))
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    dataset_id: str = Field(index=True)
+    alias: str
+    physical: str
+    state: str  # physical name of the state column it shares with its scorer's other outputs
+    fingerprint: str = Field(index=True)
+    scorer: str
+    output: str
+    type: str
+    better: str | None = None
+    scope: str = "row"  # row, fitted, population
+    population: str | None = None  # "name@vN" for scope population
+    covered: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))  # rows in a DONE state
+    states: dict = _json()  # state name -> rows
+    statistics: dict = _json()  # count, mean, min, max, quantiles, histogram, correlation with length
+    report: dict = _json()  # agreement of a fitted scorer, AUC with interval, reduction of KL ...
+    digest: str = ""
+    run_id: str | None = None
+    created: str = Field(default_factory=now)
+
+
+class Recipe(SQLModel, table=True):
+    """How a column was made; the fingerprint is the hash of `body`."""
+
+    fingerprint: str = Field(primary_key=True)
+    scorer: str
+    body: dict = _json()
+    source_digest: str = ""  # of the plug-in's file: recorded, not hashed in
+    state_uri: str | None = None  # frozen state of a fitted scorer
+    created: str = Field(default_factory=now)
+
+
+class Run(SQLModel, table=True):
+    """One execution of a verb by an actor, with counts and cost."""
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    verb: str = Field(index=True)  # ingest, score, promote, mix, pull, retract ...
+    key: str = Field(index=True)  # equal for equal commands: how a repeated command finds what to resume
+    status: str = Field(default="running", index=True)  # running, done, failed, cancelled, crashed
+    actor: str = ""
+    dataset: str | None = None
+    place: str = "inline"  # inline, home, team
+    request: dict = _json()
+    counts: dict = _json()  # in, kept, dropped, quarantined, computed, reused
+    cost: dict = _json()  # cpu_s, gpu_s, tokens, money
+    progress: dict = _json()  # done, total, unit, rate
+    error: str | None = None
+    host: str = ""
+    pid: int = 0
+    process_start: str = ""  # start time of the process, so that a reused pid is not taken for a live run
+    prefect_id: str | None = None
+    started: str = Field(default_factory=now)
+    heartbeat: str = Field(default_factory=now)
+    finished: str | None = None
+
+
+class Checkpoint(SQLModel, table=True):
+    """A finished unit of an unfinished run: files are written, nothing is published yet."""
+
+    key: str = Field(primary_key=True)
+    unit: str = Field(primary_key=True)
+    payload: dict = _json()
+    created: str = Field(default_factory=now)
+
+
+class Edge(SQLModel, table=True):
+    """Provenance: which run made which version, column or file from which."""
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    run_id: str = Field(index=True)
+    verb: str
+    source: str = Field(index=True)  # "file:...", "name@v3", "column:<fingerprint>", "mix:name@v1"
+    target: str = Field(index=True)
+    counts: dict = _json()
+    details: dict = _json()  # the recipe of a promotion, waterfall, mapping of an ingest
+    created: str = Field(default_factory=now)
+
+
+class SourceFile(SQLModel, table=True):
+    """A file that was ingested, so that the same bytes are not read twice and a grown file is continued."""
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    dataset_id: str = Field(index=True)
+    uri: str = Field(sa_column=Column(Text, nullable=False))
+    size: int = Field(sa_column=Column(BigInteger, nullable=False))
+    digest: str
+    mapping: str = ""  # digest of reader and mapping options
+    rows: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    quarantined: int = 0
+    version: int = 0
+    run_id: str | None = None
+    created: str = Field(default_factory=now)
+
+
+class Quarantine(SQLModel, table=True):
+    """A record that could not become a sample."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    dataset_id: str = Field(index=True)
+    run_id: str = Field(index=True)
+    file: str = Field(sa_column=Column(Text, nullable=False))
+    line: int | None = Field(default=None, sa_column=Column(BigInteger))
+    offset: int | None = Field(default=None, sa_column=Column(BigInteger))
+    reason: str
+    detail: str = ""
+    excerpt: str = ""  # at most 200 characters of the record
+
+
+class Selection(SQLModel, table=True):
+    """A named, versioned recipe for a row set; no copied rows."""
+
+    __table_args__ = (UniqueConstraint("name", "version"),)
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    name: str = Field(index=True)
+    version: int
+    dataset: str
+    where: str
+    missing: str = "error"  # drop, keep, error: what a row without the value means
+    owner: str = ""
+    note: str = ""
+    created: str = Field(default_factory=now)
+
+
+class Mix(SQLModel, table=True):
+    """A published mix: its spec and its lock, both frozen."""
+
+    __table_args__ = (UniqueConstraint("name", "version"),)
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    name: str = Field(index=True)
+    version: int
+    spec: dict = _json()
+    lock: dict = _json()
+    digest: str
+    actor: str = ""
+    run_id: str | None = None
+    created: str = Field(default_factory=now)
+
+
+class Tag(SQLModel, table=True):
+    """A name for a version ("name@tag"); what a tag points to is never collected."""
+
+    dataset_id: str = Field(primary_key=True)
+    name: str = Field(primary_key=True)
+    version: int
+    actor: str = ""
+    created: str = Field(default_factory=now)
+
+
+class Grade(SQLModel, table=True):
+    """A judgement by a person or a model on a sample under a rubric."""
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    sample_id: str = Field(index=True)
+    content_id: str
+    dataset: str
+    rubric: str
+    grader: str
+    value: str
+    suggestion: bool = False
+    note: str = ""
+    created: str = Field(default_factory=now)
+
+
+class Token(SQLModel, table=True):
+    """A local API token; only its hash is stored."""
+
+    digest: str = Field(primary_key=True)
+    actor: str
+    verbs: str = "read"  # read, write or admin
+    created: str = Field(default_factory=now)
+    revoked: str | None = None
+
+
+class Audit(SQLModel, table=True):
+    """Who did what: every write, and every read through the API."""
+
+    id: int | None = Field(default=None, primary_key=True)
+    actor: str
+    verb: str
+    object: str = Field(sa_column=Column(Text, nullable=False))
+    allowed: bool = True
+    created: str = Field(default_factory=now)

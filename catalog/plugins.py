@@ -1,0 +1,248 @@
+"""Plug-ins: one file, one decorator. Ours and third parties' enter by the same door.
+
+A package announces itself with the entry point group ``strata.plugins`` (name -> a package whose modules hold
+decorated functions). `load_plugins()` imports every module below those packages once; a decorator fills `REGISTRY`.
+Modules must be light to import: torch and friends belong inside the functions that need them.
+
+    from catalog.plugins import scorer, Out
+
+    @scorer("word_count", version="1", reads=["text"], cost="cpu", citation="ours",
+            writes=[Out("word_count", pa.int32(), "words between white space", better=None)])
+    def word_count(batch, ctx):
+        return {"word_count": pa.array([len(t.split()) for t in batch["text"].to_pylist()], pa.int32())}
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import pkgutil
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, Literal
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from catalog.errors import BadInput, NotFound
+
+Cost = Literal["cpu", "gpu", "api"]
+Pattern = Literal["map", "fit", "global"]
+Better = Literal["higher", "lower"] | None
+
+
+class NoParams(BaseModel):
+    """A plug-in without parameters."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class Out:
+    """One output column.
+
+    name: short name, the alias users type. type: Arrow type. doc: unit and meaning in one line.
+    better: "higher", "lower" or None (neither is better). range: (low, high), None = unbounded.
+    measure: True for a fact others build on (stored once, shared); False for a derived score.
+    """
+
+    name: str
+    type: pa.DataType
+    doc: str
+    better: Better = None
+    range: tuple[float | None, float | None] = (None, None)
+    measure: bool = False
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A function from Arrow batches to Arrow columns, with all that the runner must know about it.
+
+    map:    score(batch, ctx) -> {output: pa.Array}; a value depends on its row alone
+    fit:    fit(scan, ctx) -> dict of JSON values and numpy arrays, frozen as ctx.state; then score(batch, ctx)
+    global: solve(scan, ctx) -> {output: pa.Array}, aligned with the scan's rows; a value depends on the whole row set
+
+    `scan()` yields record batches of sample_id, content_id and `reads`, in one fixed order, as often as it is called.
+    A result may also hold "_state", uint8 codes of `catalog.states`, where a null needs a reason.
+
+    reads:    sample fields ("text", "messages", ...) and output names of other scorers ("nll_sum"); output names are
+              unique over all scorers. Parameters of equal name are forwarded to the scorer that writes the input.
+    fit_on:   "self": the dataset's rows; "target": the rows of --target; "evals": every dataset of role eval.
+              A "report" key in the fitted state is recorded with the column (agreement, AUC, counts).
+    load:     load(ctx) -> model; called once a worker, found in ctx.model.
+    length:   name of an input whose length the runner may sort by to batch alike lengths (None: file order).
+    batch_rows: rows a call at most; the result never depends on it.
+    """
+
+    name: str
+    version: str
+    pattern: Pattern
+    function: Callable[..., Any]
+    reads: tuple[str, ...]
+    writes: tuple[Out, ...]
+    cost: Cost
+    citation: str
+    doc: str
+    params: type[BaseModel] = NoParams
+    fit: Callable[..., dict[str, Any]] | None = None
+    fit_on: Literal["self", "target", "evals"] = "self"
+    load: Callable[..., Any] | None = None
+    kinds: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()
+    stage: str = "any"
+    length: str | None = None
+    batch_rows: int = 1024
+    tolerance: float = 0.0
+    experimental: bool = False
+    requires: tuple[str, ...] = ()
+    libraries: tuple[str, ...] = ()
+    module: str = ""
+    source_digest: str = ""
+    summary: str = field(default="")
+
+    def out(self, name: str) -> Out:
+        for out in self.writes:
+            if out.name == name:
+                return out
+        raise NotFound(f"output of scorer {self.name}", name, [o.name for o in self.writes])
+
+    def parse_params(self, given: dict[str, Any]) -> BaseModel:
+        """Validate parameters; a wrong one is a `BadInput` that lists the legal ones."""
+        try:
+            return self.params(**given)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "parameters"
+            known = ", ".join(self.params.model_fields) or "none"
+            raise BadInput(f"scorer {self.name}: {where}: {first['msg']}; its parameters are: {known}") from None
+
+
+Scan = Callable[..., Iterator[pa.RecordBatch]]
+
+
+@dataclass(frozen=True)
+class EvalSet:
+    """A dataset of role eval as a scorer sees it: its reference ("gsm8k@v1") and a scan over its rows."""
+
+    ref: str
+    scan: Scan
+
+
+@dataclass
+class Context:
+    """What a scorer's functions receive beside the batch.
+
+    target: scan of the --target dataset (columns may be named: `ctx.target(["text", "meta"])`), fit only.
+    evals: every dataset of role eval, fit only. state: what fit returned. model: what load returned.
+    device: "cpu", "cuda:0" ...; dtype: "float32" or "bfloat16" for models. seed: the only source of randomness.
+    tick: call with a number of rows done, to move the progress bar inside one long call.
+    """
+
+    params: BaseModel
+    target: Scan | None = None
+    evals: tuple[EvalSet, ...] = ()
+    state: dict[str, Any] | None = None
+    model: Any = None
+    device: str = "cpu"
+    dtype: str = "bfloat16"
+    seed: int = 0
+    tick: Callable[[int], None] = lambda rows: None
+
+
+REGISTRY: dict[str, dict[str, Any]] = {}
+FAILED: dict[str, str] = {}
+
+
+def register(group: str, name: str, item: Any) -> None:
+    """Put a plug-in into a group; two of one name from different modules are an error."""
+    held = REGISTRY.setdefault(group, {})
+    if name in held and held[name].module != item.module:
+        raise BadInput(f"{group} plug-in {name!r} is declared twice: {held[name].module} and {item.module}; rename one")
+    held[name] = item
+
+
+def scorer(
+    name: str,
+    *,
+    version: str,
+    reads: Iterable[str],
+    writes: Iterable[Out],
+    cost: Cost,
+    citation: str,
+    pattern: Pattern | None = None,
+    fit: Callable[..., Any] | None = None,
+    **more: Any,
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare a scorer. `pattern` is "fit" when `fit` is given, else "map" unless said otherwise."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        doc = inspect.cleandoc(function.__doc__ or sys.modules[function.__module__].__doc__ or "")
+        register(
+            "scorer",
+            name,
+            Scorer(
+                name=name,
+                version=version,
+                pattern=pattern or ("fit" if fit else "map"),
+                function=function,
+                reads=tuple(reads),
+                writes=tuple(writes),
+                cost=cost,
+                citation=citation,
+                doc=doc,
+                fit=fit,
+                module=function.__module__,
+                source_digest=_source_digest(function.__module__),
+                summary=doc.split("\n\n")[0].replace("\n", " "),
+                **more,
+            ),
+        )
+        return function
+
+    return decorate
+
+
+def _source_digest(module: str) -> str:
+    path = getattr(sys.modules[module], "__file__", None)
+    if not path:
+        return ""
+    with open(path, "rb") as file:
+        return hashlib.sha256(file.read()).hexdigest()[:16]
+
+
+@cache
+def load_plugins() -> None:
+    """Import every module below the announced packages. One that fails is kept in `FAILED`, never hidden."""
+    for entry in entry_points(group="strata.plugins"):
+        try:
+            package = entry.load()
+        except Exception as error:  # a broken third-party package must not take the catalog down
+            FAILED[entry.value] = f"{type(error).__name__}: {error}"
+            continue
+        for info in pkgutil.walk_packages(getattr(package, "__path__", []), package.__name__ + "."):
+            if info.ispkg or info.name.rsplit(".", 1)[-1].startswith("_"):
+                continue
+            try:
+                importlib.import_module(info.name)
+            except Exception as error:
+                FAILED[info.name] = f"{type(error).__name__}: {error}"
+
+
+def plugins(group: str) -> dict[str, Any]:
+    """All plug-ins of a group ("scorer", "selector", "mixer", "reader", "exporter"), by name."""
+    load_plugins()
+    return dict(sorted(REGISTRY.get(group, {}).items()))
+
+
+def get_scorer(name: str) -> Scorer:
+    """The scorer of that name, or `NotFound` with near matches."""
+    known = plugins("scorer")
+    if name not in known:
+        owner = next((s.name for s in known.values() if any(o.name == name for o in s.writes)), None)
+        remedy = f"{name!r} is an output of scorer {owner!r}; use that name" if owner else "see `strata scorers`"
+        raise NotFound("scorer", name, known, remedy)
+    return known[name]

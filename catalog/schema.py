@@ -1,0 +1,75 @@
+"""The columns of a sample, by kind. One message schema serves chat, preference and task.
+
+Every table holds ROW (identity and provenance) and the columns of its kind. `text` is always there: the canonical plain
+text of the sample, which text scorers read. Unmapped source fields are kept as a JSON object in `meta`.
+
+    kind        own columns                                  text
+    text        -                                            the document
+    chat        messages                                     "role: content" turns joined by a blank line
+    preference  messages (prompt), chosen, rejected          prompt turns and chosen turns
+    task        messages (prompt), answer, choices, tools    prompt turns (choices as lettered lines)
+    knowledge   -                                            the record as "key: value" lines; the record is in meta
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+KINDS = ("text", "chat", "preference", "task", "knowledge")
+TIERS = ("L0", "L1", "L2", "L3", "L4")
+ROLES = ("target", "eval", "calibration")
+
+MESSAGE = pa.struct(
+    [
+        pa.field("role", pa.string()),  # system, user, assistant, tool
+        pa.field("content", pa.string()),  # plain text; of a list of parts, the text parts joined by a newline
+        pa.field("parts", pa.string()),  # JSON list of content parts where content was not plain text
+        pa.field("reasoning", pa.string()),  # the assistant's reasoning, kept apart from the answer
+        pa.field("tool_calls", pa.string()),  # JSON list in OpenAI form
+        pa.field("tool_call_id", pa.string()),
+        pa.field("train", pa.bool_()),  # whether the loss covers this turn; null: the trainer's default
+        pa.field("meta", pa.string()),  # JSON object of unknown fields
+    ]
+)
+MESSAGES = pa.list_(MESSAGE)
+
+ROW = [
+    pa.field("sample_id", pa.string(), nullable=False),  # 32 hex digits, unique, stable through edits up to L2
+    pa.field("content_id", pa.string(), nullable=False),  # 32 hex digits of the canonical content, not unique
+    pa.field("text", pa.string()),
+    pa.field("source", pa.string()),  # name of the source the row came from
+    pa.field("licence", pa.string()),  # declared licence (SPDX id where known); null: unknown, and shown as such
+    pa.field("url", pa.string()),
+    pa.field("author", pa.string()),
+    pa.field("created", pa.string()),  # crawl or creation date as declared, ISO 8601 where it parses
+    pa.field("file", pa.string()),  # file the row was read from
+    pa.field("line", pa.int64()),  # 1-based line or record number in that file
+    pa.field("offset", pa.int64()),  # byte offset of the record; null where the format has none
+    pa.field("meta", pa.string()),  # JSON object of unmapped fields
+    pa.field("added", pa.int32()),  # version that added the row
+]
+REMOVED = pa.field("removed", pa.int32())  # version that removed the row; 0: retracted from every version; null: live
+OWN = {
+    "text": [],
+    "chat": [pa.field("messages", MESSAGES)],
+    "preference": [pa.field("messages", MESSAGES), pa.field("chosen", MESSAGES), pa.field("rejected", MESSAGES)],
+    "task": [
+        pa.field("messages", MESSAGES),
+        pa.field("answer", pa.string()),  # ground truth that a verifier can check
+        pa.field("choices", pa.list_(pa.string())),
+        pa.field("tools", pa.string()),  # JSON list of tool definitions
+        pa.field("verifier", pa.string()),  # reference of the verifier, for example "exact" or "gsm8k"
+    ],
+    "knowledge": [],
+}
+PARENTS = pa.field("parents", pa.list_(pa.string()))  # sample ids of the parents, from L3 on
+
+
+def sample_schema(kind: str) -> pa.Schema:
+    """Columns that a writer of samples fills, in order; `removed` is added by the store."""
+    return pa.schema([*ROW, *OWN[kind]])
+
+
+def field_names(kind: str) -> set[str]:
+    """Names that a scorer may read as sample fields."""
+    return {field.name for field in [*ROW, *OWN[kind]]}
