@@ -48,6 +48,7 @@ ROW = [
     pa.field("meta", pa.string()),  # JSON object of unmapped fields
     pa.field("added", pa.int32()),  # version that added the row
 ]
+CHARS = pa.field("chars", pa.int32())  # characters of `text`; the store fills it when rows are written
 REMOVED = pa.field("removed", pa.int32())  # version that removed the row; 0: retracted from every version; null: live
 OWN = {
     "text": [],
@@ -65,11 +66,16 @@ OWN = {
 PARENTS = pa.field("parents", pa.list_(pa.string()))  # sample ids of the parents, from L3 on
 
 
-def sample_schema(kind: str) -> pa.Schema:
-    """Columns that a writer of samples fills, in order; `removed` is added by the store."""
-    return pa.schema([*ROW, *OWN[kind]])
+def sample_schema(kind: str, tier: str = "L0") -> pa.Schema:
+    """Columns that a writer of samples fills, in order."""
+    return pa.schema([*ROW, *OWN[kind], *([PARENTS] if tier in ("L3", "L4") else [])])
+
+
+def table_schema(kind: str, tier: str = "L0") -> pa.Schema:
+    """Columns of a new table: those of the writer, and `chars` and `removed`, which the store keeps."""
+    return pa.schema([*sample_schema(kind, tier), CHARS, REMOVED])
 
 
 def field_names(kind: str) -> set[str]:
     """Names that a scorer may read as sample fields."""
-    return {field.name for field in [*ROW, *OWN[kind]]}
+    return {field.name for field in [*ROW, *OWN[kind], CHARS]}

@@ -42,7 +42,9 @@ S3_OPTIONS = {
 }
 
 
-def load_settings(home: str | Path | None = None, *, database: str | None = None, tables: str | None = None) -> Settings:
+def load_settings(
+    home: str | Path | None = None, *, database: str | None = None, tables: str | None = None
+) -> Settings:
     """Read STRATA_HOME, STRATA_DATABASE_URL, STRATA_TABLES_URI, STRATA_ACTOR; arguments win over the environment."""
     root = Path(home or os.environ.get("STRATA_HOME") or "strata-home").expanduser().resolve()
     database = database or os.environ.get("STRATA_DATABASE_URL") or f"sqlite:///{root / 'meta.db'}"
@@ -54,4 +56,6 @@ def load_settings(home: str | Path | None = None, *, database: str | None = None
         storage = {option: os.environ[name] for name, option in S3_OPTIONS.items() if name in os.environ}
         if storage.get("aws_endpoint", "").startswith("http://"):
             storage |= {"allow_http": "true", "aws_virtual_hosted_style_request": "false"}
-    return Settings(root, database, tables.rstrip("/"), storage, os.environ.get("STRATA_ACTOR") or os.environ.get("USER") or "local")
+    return Settings(
+        root, database, tables.rstrip("/"), storage, os.environ.get("STRATA_ACTOR") or os.environ.get("USER") or "local"
+    )

@@ -11,6 +11,12 @@ FAILED = 4
 NOT_SAMPLED = 5
 """The run was asked for a sample and this row was not in it; a full run computes it."""
 
-NAMES = {VALUE: "value", UNDEFINED: "undefined", OUT_OF_VALIDITY: "out of validity", FAILED: "failed", NOT_SAMPLED: "not sampled"}
+NAMES = {
+    VALUE: "value",
+    UNDEFINED: "undefined",
+    OUT_OF_VALIDITY: "out of validity",
+    FAILED: "failed",
+    NOT_SAMPLED: "not sampled",
+}
 DONE = (VALUE, UNDEFINED, OUT_OF_VALIDITY)
 """States that a rerun does not compute again."""

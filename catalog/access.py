@@ -1,0 +1,31 @@
+"""The one gate every facade call passes: may this actor do this to that object?
+
+Locally the person at the keyboard may do everything; the HTTP server opens catalogs with an actor whose token says
+"read", "write" or "admin". Writes are audited.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from catalog.errors import Refused
+
+if TYPE_CHECKING:
+    from catalog.catalog import Catalog
+
+RANK = {"read": 0, "write": 1, "admin": 2}
+
+
+def check(cat: Catalog, verb: str, target: str) -> None:
+    """Raise `Refused` when the actor's grant is below the verb; write an audit row for every write and refusal."""
+    granted = getattr(cat, "grant", None) or os.environ.get("STRATA_GRANT", "admin")
+    allowed = RANK[granted] >= RANK[verb]
+    if verb != "read" or not allowed:
+        from catalog.meta.models import Audit
+
+        with cat.session() as session:
+            session.add(Audit(actor=cat.settings.actor, verb=verb, object=target, allowed=allowed))
+            session.commit()
+    if not allowed:
+        raise Refused(f"{cat.settings.actor} may only {granted}: {verb} of {target} needs a token with more rights")

@@ -1,0 +1,201 @@
+"""The facade: what a person, a flow or an agent can do, under the same names in every face.
+
+    from catalog import Catalog
+    cat = Catalog.open()                      # $STRATA_HOME or ./strata-home
+    cat.ingest(["web.jsonl"], "web")          # verbs: ingest, score, promote, query (sql, search), mix, pull
+
+The work is done in the modules beside this file; a method here checks access, calls one function and returns its result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pyarrow as pa
+from sqlmodel import Session, select
+
+from catalog.access import check
+from catalog.errors import BadInput, NameTaken, NotFound
+from catalog.meta.models import ColumnRecord, Dataset, Name, Tag, Version
+from catalog.meta.session import engine_of
+from catalog.refs import Ref, check_name, parse_ref
+from catalog.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    import lance
+
+
+class Resolved(NamedTuple):
+    """A reference that was looked up: detached rows, safe to keep."""
+
+    dataset: Dataset
+    version: Version | None  # None while nothing is published
+    ref: str  # "name@v3"
+
+    @property
+    def number(self) -> int:
+        return self.version.number if self.version else 0
+
+
+class Catalog:
+    """One catalog: a metadata store, a table store and an actor. Cheap to open, safe to use from several processes."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.engine = engine_of(settings.database)
+
+    @classmethod
+    def open(cls, home: str | Path | None = None, *, database: str | None = None, tables: str | None = None) -> Catalog:
+        """Open (and on first use create) a catalog. Raises Missing when the database cannot be reached."""
+        return cls(load_settings(home, database=database, tables=tables))
+
+    # -- looking things up ---------------------------------------------------------------------------------------
+
+    def session(self) -> Session:
+        return Session(self.engine, expire_on_commit=False)
+
+    def datasets(self) -> list[Dataset]:
+        """Every dataset that is not dropped, by name."""
+        check(self, "read", "datasets")
+        with self.session() as session:
+            return list(session.exec(select(Dataset).where(Dataset.dropped.is_(None)).order_by(Dataset.name)))  # type: ignore[union-attr]
+
+    def find(self, name: str) -> Dataset | None:
+        with self.session() as session:
+            return session.exec(select(Dataset).where(Dataset.name == name, Dataset.dropped.is_(None))).first()  # type: ignore[union-attr]
+
+    def resolve(self, ref: str | Ref) -> Resolved:
+        """Look a dataset reference up; `NotFound` lists near matches or the versions there are."""
+        name, wanted = parse_ref(ref) if isinstance(ref, str) else ref
+        dataset = self.find(name)
+        if dataset is None:
+            noun = self._noun(name)
+            remedy = f"{name!r} is a {noun}" if noun and noun != "dataset" else "see `strata datasets`"
+            raise NotFound("dataset", name, [held.name for held in self.datasets()], remedy)
+        check(self, "read", dataset.name)
+        with self.session() as session:
+            if isinstance(wanted, str):
+                tag = session.get(Tag, (dataset.id, wanted))
+                if tag is None:
+                    tags = session.exec(select(Tag.name).where(Tag.dataset_id == dataset.id)).all()
+                    raise NotFound("tag", f"{name}@{wanted}", tags)
+                wanted = tag.version
+            number = dataset.head if wanted is None else wanted
+            version = session.exec(
+                select(Version).where(Version.dataset_id == dataset.id, Version.number == number)
+            ).first()
+        if version is None and wanted is not None:
+            raise NotFound("version", f"{name}@v{wanted}", [], f"{name} has v1 to v{dataset.head}")
+        return Resolved(dataset, version, f"{name}@v{number}")
+
+    def versions(self, name: str) -> list[Version]:
+        dataset = self.resolve(name).dataset
+        with self.session() as session:
+            return list(session.exec(select(Version).where(Version.dataset_id == dataset.id).order_by(Version.number)))  # type: ignore[arg-type]
+
+    def columns(self, name: str) -> list[ColumnRecord]:
+        """Computed columns of a dataset, by alias."""
+        dataset = self.resolve(name).dataset
+        with self.session() as session:
+            return list(
+                session.exec(
+                    select(ColumnRecord).where(ColumnRecord.dataset_id == dataset.id).order_by(ColumnRecord.alias)
+                )
+            )
+
+    # -- reading rows --------------------------------------------------------------------------------------------
+
+    def lance(self, ref: str | Ref) -> lance.LanceDataset:
+        """The Lance table at its published head; rows of a version are selected by `predicate`."""
+        from catalog.store import open_table
+
+        dataset = self.resolve(ref).dataset
+        return open_table(dataset.uri, dataset.lance_version, self.settings.storage)
+
+    def predicate(self, ref: str | Ref, where: str | None = None, missing: str = "error") -> str | None:
+        """Lance filter for the rows of a version, and of `where` with aliases in place of physical names.
+
+        Refuses a `where` over a column that does not cover every row, unless missing is "drop" or "keep".
+        """
+        from catalog.where import version_filter, where_filter
+
+        found = self.resolve(ref)
+        parts = [
+            version_filter(found.dataset, found.number),
+            where_filter(self, found, where, missing) if where else None,
+        ]
+        return " AND ".join(f"({part})" for part in parts if part) or None
+
+    def scan(
+        self,
+        ref: str | Ref,
+        columns: list[str] | None = None,
+        *,
+        where: str | None = None,
+        missing: str = "error",
+        batch_rows: int = 8192,
+        limit: int | None = None,
+        with_row_id: bool = False,
+    ) -> Iterator[pa.RecordBatch]:
+        """Stream rows of a version in table order; columns by alias or sample field (default: the sample fields)."""
+        from catalog.schema import table_schema
+
+        found = self.resolve(ref)
+        held = {column.alias: column.physical for column in self.columns(found.dataset.name)}
+        own = table_schema(found.dataset.kind, found.dataset.tier).names
+        wanted = columns if columns is not None else [name for name in own if name != "removed"]
+        for name in wanted:
+            if name not in own and name not in held:
+                raise NotFound(f"column of {found.dataset.name}", name, [*own, *held])
+        table = self.lance(found.dataset.name)
+        scanner = table.scanner(
+            columns=[held.get(name, name) for name in wanted],
+            filter=self.predicate(found.ref, where, missing),
+            batch_size=batch_rows,
+            limit=limit,
+            with_row_id=with_row_id,
+            scan_in_order=True,
+        )
+        names = [*wanted, *(["_rowid"] if with_row_id else [])]
+        for batch in scanner.to_batches():
+            yield batch.rename_columns(names) if batch.schema.names != names else batch
+
+    # -- names ---------------------------------------------------------------------------------------------------
+
+    def _noun(self, name: str) -> str | None:
+        with self.session() as session:
+            held = session.get(Name, name)
+            return held.noun if held else None
+
+    def create_dataset(self, name: str, *, kind: str, tier: str, **facts: Any) -> Dataset:
+        """Reserve a name and create the empty table behind it; nothing is readable until a version is published."""
+        from sqlalchemy.exc import IntegrityError
+
+        from catalog.meta.models import new_id
+        from catalog.schema import KINDS, ROLES, TIERS, table_schema
+        from catalog.store import create_table
+
+        check(self, "write", check_name(name))
+        for given, legal, what in (
+            (kind, KINDS, "kind"),
+            (tier, TIERS, "tier"),
+            (facts.get("role"), (None, *ROLES), "role"),
+        ):
+            if given not in legal:
+                raise BadInput(f"{what} {given!r} is not one of {', '.join(str(item) for item in legal if item)}")
+        if noun := self._noun(name):
+            raise NameTaken(f"the name {name!r} is taken by a {noun}; choose another or drop it")
+        dataset_id = new_id()
+        uri = f"{self.settings.tables}/{name}-{dataset_id[:8]}.lance"
+        version = create_table(uri, table_schema(kind, tier), self.settings.storage)
+        dataset = Dataset(id=dataset_id, name=name, kind=kind, tier=tier, uri=uri, lance_version=version, **facts)
+        with self.session() as session:
+            session.add(Name(name=name, noun="dataset"))
+            session.add(dataset)
+            try:
+                session.commit()
+            except IntegrityError:
+                raise NameTaken(f"the name {name!r} was just taken by another process; choose another") from None
+        return dataset

@@ -1,0 +1,23 @@
+"""Alembic environment: one transaction, the same metadata for SQLite and PostgreSQL."""
+
+from alembic import context
+from sqlalchemy import create_engine, text
+from sqlmodel import SQLModel
+
+import catalog.meta.models  # noqa: F401  (fills SQLModel.metadata)
+
+engine = create_engine(context.config.get_main_option("sqlalchemy.url"), connect_args={})
+with engine.connect() as connection:
+    if connection.dialect.name == "postgresql":
+        # Two processes that open a fresh database at once must not both create the tables.
+        connection.execute(text("select pg_advisory_lock(727272)"))
+        connection.commit()
+    context.configure(connection=connection, target_metadata=SQLModel.metadata, render_as_batch=True)
+    if connection.dialect.name == "sqlite":
+        connection.execute(text("begin immediate"))
+    with context.begin_transaction():
+        context.run_migrations()
+    connection.commit()
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("select pg_advisory_unlock(727272)"))
+        connection.commit()
