@@ -72,6 +72,7 @@ class Scorer:
     reads:    sample fields ("text", "messages", ...) and output names of other scorers ("nll_sum"); output names are
               unique over all scorers. Parameters of equal name are forwarded to the scorer that writes the input.
     fit_on:   "self": the dataset's rows; "target": the rows of --target; "evals": every dataset of role eval.
+              fit_uses_rows: a fit on a target that also reads the dataset's own rows (DSIR's raw distribution).
               A "report" key in the fitted state is recorded with the column (agreement, AUC, counts).
     load:     load(ctx) -> model; called once a worker, found in ctx.model.
     length:   name of an input whose length the runner may sort by to batch alike lengths (None: file order).
@@ -90,6 +91,7 @@ class Scorer:
     params: type[BaseModel] = NoParams
     fit: Callable[..., dict[str, Any]] | None = None
     fit_on: Literal["self", "target", "evals"] = "self"
+    fit_uses_rows: bool = False
     load: Callable[..., Any] | None = None
     kinds: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import JSON, BigInteger, Column, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Column, LargeBinary, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 
@@ -114,8 +114,15 @@ class Recipe(SQLModel, table=True):
     scorer: str
     body: dict = _json()
     source_digest: str = ""  # of the plug-in's file: recorded, not hashed in
-    state_uri: str | None = None  # frozen state of a fitted scorer
+    base: str = Field(default="", index=True)  # fingerprint without the fitted population: finds a frozen fit again
     created: str = Field(default_factory=now)
+
+
+class FittedState(SQLModel, table=True):
+    """The frozen state of a fitted scorer (an .npz archive); in the metadata store, where every worker can read it."""
+
+    fingerprint: str = Field(primary_key=True)
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
 
 
 class Run(SQLModel, table=True):

@@ -47,7 +47,7 @@ def attach(
         if len(fresh):
             table.add_columns(fresh)
             commits += 1
-        ready = _settle(cat, table, files, fields, merge=not len(fresh))
+        ready = _settle(cat, table, files, fields, deciders)
         if not ready:
             return table
         ids = field_ids(table)
@@ -71,7 +71,7 @@ def attach(
 
 
 def _settle(
-    cat: Catalog, table: lance.LanceDataset, files: Sequence[ColumnFile], fields: pa.Schema, merge: bool
+    cat: Catalog, table: lance.LanceDataset, files: Sequence[ColumnFile], fields: pa.Schema, deciders: dict[str, str]
 ) -> dict[int, ColumnFile]:
     """One file for each current fragment that has new values."""
     current = {fragment.fragment_id: fragment for fragment in table.get_fragments()}
@@ -82,12 +82,12 @@ def _settle(
         for fragment_id, fragment in current.items():
             if fragment_id not in ready and (found := _realign(cat, table, fragment, ids, values, fields)) is not None:
                 ready[fragment_id] = found
-    if merge:
-        held = set(fields.names)
-        for fragment_id, file in list(ready.items()):
-            here = {table_field for data in current[fragment_id].metadata.files for table_field in data.fields}
-            if here & {field_ids(table)[name] for name in held}:
-                ready[fragment_id] = _coalesce(cat, table, current[fragment_id], file, fields)
+    ids = field_ids(table)
+    wanted = {ids[name] for name in fields.names}
+    for fragment_id, file in list(ready.items()):
+        held = {field for data in current[fragment_id].metadata.files for field in data.fields}
+        if held & wanted:
+            ready[fragment_id] = _coalesce(cat, table, current[fragment_id], file, fields, deciders)
     return ready
 
 
@@ -136,24 +136,26 @@ def _realign(
 
 
 def _coalesce(
-    cat: Catalog, table: lance.LanceDataset, fragment: lance.LanceFragment, file: ColumnFile, fields: pa.Schema
+    cat: Catalog,
+    table: lance.LanceDataset,
+    fragment: lance.LanceFragment,
+    file: ColumnFile,
+    fields: pa.Schema,
+    deciders: dict[str, str],
 ) -> ColumnFile:
-    """Ours where computed, theirs elsewhere. The state column (last of the file) decides; no state: null decides."""
+    """Ours where computed, else theirs where computed, else ours: nothing another run published is lost."""
     ours = read_column_file(table.uri, cat.settings.storage, file.path)
     theirs = fragment.scanner(columns=fields.names).to_table()
-    decider = fields.names[-1]
-    mine, yours = ours.column(decider), theirs.column(decider)
-    keep = computed(mine) if "__state" in decider else pc.is_valid(mine)
-    if "__state" in decider:
-        keep = pc.or_(keep, pc.and_(pc.is_valid(mine), pc.invert(computed(yours))))
-    merged = pa.table(
-        [pc.if_else(keep, ours.column(name), theirs.column(name)) for name in fields.names], schema=fields
-    )
+    keep = {}
+    for state in set(deciders.values()):
+        mine, yours = ours.column(state), theirs.column(state)
+        keep[state] = pc.or_(computed(mine), pc.and_(pc.is_valid(mine), pc.invert(computed(yours))))
+    merged = [pc.if_else(keep[deciders[name]], ours.column(name), theirs.column(name)) for name in fields.names]
     return write_column_file(
         table.uri,
         cat.settings.storage,
         fields,
-        merged.to_batches(),
+        pa.table(merged, schema=fields).to_batches(),
         fragment=file.fragment,
         lance_version=table.version,
     )

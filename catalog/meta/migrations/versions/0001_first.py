@@ -98,6 +98,12 @@ def upgrade() -> None:
     op.create_index(op.f("ix_edge_source"), "edge", ["source"], unique=False)
     op.create_index(op.f("ix_edge_target"), "edge", ["target"], unique=False)
     op.create_table(
+        "fittedstate",
+        sa.Column("fingerprint", sa.String(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("fingerprint"),
+    )
+    op.create_table(
         "grade",
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("sample_id", sa.String(), nullable=False),
@@ -154,10 +160,11 @@ def upgrade() -> None:
         sa.Column("scorer", sa.String(), nullable=False),
         sa.Column("body", sa.JSON(), nullable=False),
         sa.Column("source_digest", sa.String(), nullable=False),
-        sa.Column("state_uri", sa.String(), nullable=True),
+        sa.Column("base", sa.String(), nullable=False),
         sa.Column("created", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("fingerprint"),
     )
+    op.create_index(op.f("ix_recipe_base"), "recipe", ["base"], unique=False)
     op.create_table(
         "run",
         sa.Column("id", sa.String(), nullable=False),
@@ -266,6 +273,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_run_status"), table_name="run")
     op.drop_index(op.f("ix_run_key"), table_name="run")
     op.drop_table("run")
+    op.drop_index(op.f("ix_recipe_base"), table_name="recipe")
     op.drop_table("recipe")
     op.drop_index(op.f("ix_quarantine_run_id"), table_name="quarantine")
     op.drop_index(op.f("ix_quarantine_dataset_id"), table_name="quarantine")
@@ -275,6 +283,7 @@ def downgrade() -> None:
     op.drop_table("mix")
     op.drop_index(op.f("ix_grade_sample_id"), table_name="grade")
     op.drop_table("grade")
+    op.drop_table("fittedstate")
     op.drop_index(op.f("ix_edge_target"), table_name="edge")
     op.drop_index(op.f("ix_edge_source"), table_name="edge")
     op.drop_index(op.f("ix_edge_run_id"), table_name="edge")

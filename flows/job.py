@@ -1,0 +1,158 @@
+"""What a worker needs to compute one stage: plain JSON, so that a process, a Prefect task or a retry gets the same."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from catalog.catalog import Catalog
+from catalog.errors import Corrupt
+from catalog.meta.models import FittedState
+from catalog.plugins import Context, EvalSet, Scan
+from catalog.settings import Settings
+from flows.planner import Step, fingerprint, step_from_json, step_to_json
+
+
+@dataclass(frozen=True)
+class Job:
+    """One stage over one dataset at one Lance version. `key` is equal for equal work: checkpoints hang on it."""
+
+    settings: dict[str, Any]
+    dataset_id: str
+    name: str
+    ref: str
+    uri: str
+    lance_version: int
+    steps: tuple[Step, ...]
+    sample_below: str | None
+    run_id: str
+    device: str | None = None
+    dtype: str | None = None
+    seed: int = 0
+
+    @property
+    def key(self) -> str:
+        work = {"prints": sorted(step.fingerprint for step in self.steps), "sample": self.sample_below}
+        return f"{self.dataset_id}:score:{fingerprint(work)}"
+
+    @property
+    def fields(self) -> pa.Schema:
+        """Columns one run writes: every step's outputs, each group followed by its state."""
+        fields = []
+        for step in self.steps:
+            plugin = step.plugin
+            fields += [pa.field(step.outputs[out.name], out.type) for out in plugin.writes]
+            fields.append(pa.field(step.state, pa.uint8()))
+        return pa.schema(fields)
+
+    @property
+    def deciders(self) -> dict[str, str]:
+        """Column -> the state column that tells whether its value is computed."""
+        return {column: step.state for step in self.steps for column in (*step.outputs.values(), step.state)}
+
+    @property
+    def expensive(self) -> bool:
+        return any(step.plugin.cost in ("gpu", "api") for step in self.steps)
+
+    def to_json(self) -> bytes:
+        return orjson.dumps({**{k: v for k, v in asdict(self).items() if k != "steps"}, "steps": [step_to_json(s) for s in self.steps]})
+
+    @classmethod
+    def from_json(cls, body: bytes | str) -> Job:
+        fields = orjson.loads(body)
+        return cls(**{**fields, "steps": tuple(step_from_json(step) for step in fields["steps"])})
+
+    def catalog(self) -> Catalog:
+        return _catalog(orjson.dumps(self.settings).decode())
+
+
+@cache
+def _catalog(settings: str) -> Catalog:
+    from pathlib import Path
+
+    body = orjson.loads(settings)
+    return Catalog(Settings(**{**body, "home": Path(body["home"])}))
+
+
+def settings_to_json(settings: Settings) -> dict[str, Any]:
+    return {**asdict(settings), "home": str(settings.home)}
+
+
+# -- fitted states -----------------------------------------------------------------------------------------------
+
+
+def pack_state(state: dict[str, Any]) -> bytes:
+    """JSON values and numpy arrays -> one .npz archive, without pickle."""
+    arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
+    plain = {name: value for name, value in state.items() if name not in arrays}
+    buffer = io.BytesIO()
+    text = np.frombuffer(orjson.dumps(plain, option=orjson.OPT_SERIALIZE_NUMPY), np.uint8)
+    np.savez_compressed(buffer, __json__=text, **arrays)
+    return buffer.getvalue()
+
+
+def unpack_state(body: bytes) -> dict[str, Any]:
+    with np.load(io.BytesIO(body), allow_pickle=False) as held:
+        plain = orjson.loads(held["__json__"].tobytes())
+        return {**plain, **{name: held[name] for name in held.files if name != "__json__"}}
+
+
+def load_state(cat: Catalog, step: Step) -> dict[str, Any] | None:
+    with cat.session() as session:
+        held = session.get(FittedState, step.fingerprint)
+    return unpack_state(held.body) if held else None
+
+
+def save_state(cat: Catalog, step: Step, state: dict[str, Any]) -> None:
+    with cat.session() as session:
+        session.merge(FittedState(fingerprint=step.fingerprint, body=pack_state(state)))
+        session.commit()
+
+
+# -- what a plug-in is given -------------------------------------------------------------------------------------
+
+_MODELS: dict[str, Any] = {}
+
+
+def context(job: Job, step: Step, *, fitting: bool = False, tick: Callable[[int], None] | None = None) -> Context:
+    """The context of a step in this process; models are loaded once a process."""
+    cat, plugin = job.catalog(), step.plugin
+    ctx = Context(params=plugin.parse_params(step.params), seed=job.seed)
+    if tick:
+        ctx.tick = tick
+    if plugin.cost == "gpu" or plugin.load:
+        from flows.devices import pick_device, pick_dtype
+
+        ctx.device = pick_device(job.device) if plugin.cost == "gpu" else "cpu"
+        ctx.dtype = pick_dtype(ctx.device, job.dtype)
+    if fitting:
+        ctx.target = scan_of(cat, step.target, ["text"]) if step.target else None
+        ctx.evals = tuple(EvalSet(ref, scan_of(cat, ref, ["text"])) for ref in step.evals)
+    elif plugin.pattern == "fit":
+        ctx.state = load_state(cat, step)
+        if ctx.state is None:
+            raise Corrupt(f"the fitted state of {step.scorer} ({step.fingerprint}) is not in the metadata store; use --refit")
+    if plugin.load and not fitting:
+        key = f"{step.fingerprint}:{ctx.device}:{ctx.dtype}"
+        if key not in _MODELS:
+            _MODELS[key] = plugin.load(ctx)
+        ctx.model = _MODELS[key]
+    return ctx
+
+
+def scan_of(cat: Catalog, ref: str, columns: list[str]) -> Scan:
+    """A re-iterable scan of a dataset version: sample_id, content_id and the columns asked for."""
+
+    def scan(wanted: list[str] | None = None) -> Iterator[pa.RecordBatch]:
+        names = list(dict.fromkeys(["sample_id", "content_id", *(wanted or columns)]))
+        yield from cat.scan(ref, names)
+
+    return scan
