@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 FORMAT = "2.2"
 """Lance file format of new tables; column files must be written in the format of their table."""
 
+PLAIN = ("sample_id", "content_id", "text", "url", "meta")
+"""Columns stored uncompressed. Lance's string compression costs 7-12 us a row and column on one thread (4-10 times the
+parse) to save a quarter of the disk; hashes do not compress at all. Measured by benchmarks/ingest.py."""
+
 
 @dataclass(frozen=True)
 class ColumnFile:
@@ -62,6 +66,8 @@ def create_table(uri: str, schema: pa.Schema, storage: dict[str, str] | None = N
     """Create an empty table with stable row ids; returns its Lance version."""
     import lance
 
+    plain = {"lance-encoding:compression": "none"}
+    schema = pa.schema([field.with_metadata(plain) if field.name in PLAIN else field for field in schema])
     table = lance.write_dataset(
         schema.empty_table(),
         uri,
