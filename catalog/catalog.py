@@ -56,11 +56,12 @@ class Catalog:
     def session(self) -> Session:
         return Session(self.engine, expire_on_commit=False)
 
-    def datasets(self) -> list[Dataset]:
-        """Every dataset that is not dropped, by name."""
+    def datasets(self, *, unpublished: bool = False) -> list[Dataset]:
+        """Every dataset with a published version, by name; `unpublished` adds those an unfinished run created."""
         check(self, "read", "datasets")
         with self.session() as session:
-            return list(session.exec(select(Dataset).where(Dataset.dropped.is_(None)).order_by(Dataset.name)))  # type: ignore[union-attr]
+            query = select(Dataset).where(Dataset.dropped.is_(None)).order_by(Dataset.name)  # type: ignore[union-attr]
+            return list(session.exec(query if unpublished else query.where(Dataset.head > 0)))
 
     def find(self, name: str) -> Dataset | None:
         with self.session() as session:
@@ -107,12 +108,12 @@ class Catalog:
 
     # -- reading rows --------------------------------------------------------------------------------------------
 
-    def lance(self, ref: str | Ref) -> lance.LanceDataset:
-        """The Lance table at its published head; rows of a version are selected by `predicate`."""
+    def lance(self, ref: str | Ref, at: int | None = None) -> lance.LanceDataset:
+        """The Lance table at its published head (or at Lance version `at`); `predicate` selects a version's rows."""
         from catalog.store import open_table
 
         dataset = self.resolve(ref).dataset
-        return open_table(dataset.uri, dataset.lance_version, self.settings.storage)
+        return open_table(dataset.uri, at or dataset.lance_version, self.settings.storage)
 
     def predicate(self, ref: str | Ref, where: str | None = None, missing: str = "error") -> str | None:
         """Lance filter for the rows of a version, and of `where` with aliases in place of physical names.
@@ -138,8 +139,12 @@ class Catalog:
         batch_rows: int = 8192,
         limit: int | None = None,
         with_row_id: bool = False,
+        at: int | None = None,
     ) -> Iterator[pa.RecordBatch]:
-        """Stream rows of a version in table order; columns by alias or sample field (default: the sample fields)."""
+        """Stream rows of a version in table order; columns by alias or sample field (default: the sample fields).
+
+        at: a Lance version to read instead of the published head, for runs that must see what they were planned on.
+        """
         from catalog.schema import table_schema
 
         found = self.resolve(ref)
@@ -149,7 +154,7 @@ class Catalog:
         for name in wanted:
             if name not in own and name not in held:
                 raise NotFound(f"column of {found.dataset.name}", name, [*own, *held])
-        table = self.lance(found.dataset.name)
+        table = self.lance(found.dataset.name, at)
         scanner = table.scanner(
             columns=[held.get(name, name) for name in wanted],
             filter=self.predicate(found.ref, where, missing),

@@ -208,6 +208,36 @@ def scorer(
     return decorate
 
 
+@dataclass(frozen=True)
+class Transform:
+    """An edit of text: function(text: pa.StringArray, **params) -> pa.StringArray, null where the text stays."""
+
+    name: str
+    version: str
+    function: Callable[..., Any]
+    citation: str
+    doc: str
+    module: str
+
+
+def transform(name: str, *, version: str, citation: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare an edit that a promotion recipe may name."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        doc = inspect.cleandoc(function.__doc__ or "")
+        register("transform", name, Transform(name, version, function, citation, doc, function.__module__))
+        return function
+
+    return decorate
+
+
+def get_transform(name: str) -> Transform:
+    known = plugins("transform")
+    if name not in known:
+        raise NotFound("edit", name, known)
+    return known[name]
+
+
 def _source_digest(module: str) -> str:
     path = getattr(sys.modules[module], "__file__", None)
     if not path:

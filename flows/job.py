@@ -148,11 +148,11 @@ def context(job: Job, step: Step, *, fitting: bool = False, tick: Callable[[int]
     return ctx
 
 
-def scan_of(cat: Catalog, ref: str, columns: list[str]) -> Scan:
+def scan_of(cat: Catalog, ref: str, columns: list[str], at: int | None = None) -> Scan:
     """A re-iterable scan of a dataset version: sample_id, content_id and the columns asked for."""
 
     def scan(wanted: list[str] | None = None) -> Iterator[pa.RecordBatch]:
         names = list(dict.fromkeys(["sample_id", "content_id", *(wanted or columns)]))
-        yield from cat.scan(ref, names)
+        yield from cat.scan(ref, names, at=at)
 
     return scan

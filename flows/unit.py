@@ -37,8 +37,10 @@ def run_unit(job: Job, fragment_id: int, tick: Callable[[int], None] = lambda ro
     counts = {"computed": 0, "reused": 0}
 
     def batches() -> Iterator[pa.RecordBatch]:
+        contents = table.get_fragment(fragment_id).to_table(columns=["content_id"]).column("content_id").combine_chunks()
+        known = {step.fingerprint: elsewhere(cat, job, step, contents) for step in job.steps}
         for start, window in _windows(job, table, fragment_id):
-            yield _window(job, cat, fragment_id, start, window, counts)
+            yield _window(job, cat, fragment_id, start, window, known, counts)
             tick(window.num_rows)
 
     file = write_column_file(
@@ -78,14 +80,22 @@ def _windows(job: Job, table: Any, fragment_id: int) -> Iterator[tuple[int, pa.R
         yield start, pa.Table.from_batches(pending).combine_chunks().to_batches()[0]
 
 
-def _window(job: Job, cat: Catalog, fragment_id: int, start: int, rows: pa.RecordBatch, counts: dict[str, int]) -> pa.RecordBatch:
+def _window(
+    job: Job,
+    cat: Catalog,
+    fragment_id: int,
+    start: int,
+    rows: pa.RecordBatch,
+    known: dict[str, pa.Table | None],
+    counts: dict[str, int],
+) -> pa.RecordBatch:
     journal = journal_folder(cat, job) / f"{fragment_id}-{start}.arrow" if job.expensive else None
     if journal and journal.exists():
         with pa.OSFile(str(journal)) as source:
             return pa.ipc.open_file(source).get_batch(0)
     made: dict[str, pa.Array] = {}
     for step in job.steps:
-        made |= _step(job, cat, step, rows, made, counts)
+        made |= _step(job, step, rows, made, known, counts)
     batch = pa.RecordBatch.from_arrays([made[name] for name in job.fields.names], schema=job.fields)
     if journal:
         journal.parent.mkdir(parents=True, exist_ok=True)
@@ -97,7 +107,12 @@ def _window(job: Job, cat: Catalog, fragment_id: int, start: int, rows: pa.Recor
 
 
 def _step(
-    job: Job, cat: Catalog, step: Step, rows: pa.RecordBatch, made: dict[str, pa.Array], counts: dict[str, int]
+    job: Job,
+    step: Step,
+    rows: pa.RecordBatch,
+    made: dict[str, pa.Array],
+    known: dict[str, pa.Table | None],
+    counts: dict[str, int],
 ) -> dict[str, pa.Array]:
     """Outputs and state of one step for a window: held values stay, the rest is reused from elsewhere or computed."""
     plugin, total = step.plugin, rows.num_rows
@@ -115,13 +130,15 @@ def _step(
     index = np.flatnonzero(todo.to_numpy(zero_copy_only=False))
     if len(index):
         part = _inputs(step, rows, made, index)
-        found, new = _lookup(cat, job, step, part)
-        counts["reused"] += int(found.sum())
-        rest = np.flatnonzero(~found)
+        new, rest = {}, np.arange(part.num_rows)
+        if (held := known[step.fingerprint]) is not None:
+            found, new = _reuse(step, held, part)
+            counts["reused"] += int(found.sum())
+            rest = np.flatnonzero(~found)
         if len(rest):
             counts["computed"] += len(rest)
             fresh = _call(job, step, part.take(pa.array(rest)) if len(rest) < part.num_rows else part)
-            new = fresh if not found.any() else {k: _scatter(new[k], rest, fresh[k]) for k in new}
+            new = fresh if len(rest) == part.num_rows else {key: _scatter(new[key], rest, fresh[key]) for key in fresh}
         outputs = {name: _scatter(outputs[name], index, new[name]) for name in names}
         state = _scatter(state, index, new["_state"])
     return {**{step.outputs[name]: outputs[name] for name in names}, step.state: state}
@@ -181,32 +198,33 @@ def checked(step: Step, result: dict[str, Any], rows: int) -> dict[str, pa.Array
 # -- values another dataset already has ----------------------------------------------------------------------------
 
 
-def _lookup(cat: Catalog, job: Job, step: Step, part: pa.RecordBatch) -> tuple[np.ndarray, dict[str, pa.Array]]:
-    """Values under the same fingerprint for the same content, wherever in the catalog they are."""
+def elsewhere(cat: Catalog, job: Job, step: Step, contents: pa.Array) -> pa.Table | None:
+    """Rows of other tables with the same fingerprint and one of these contents: content_id, outputs, state.
+
+    One pass over each holder's id column and this scorer's columns; memory is bounded by the fragment.
+    """
     plugin = step.plugin
-    empty = {out.name: pa.nulls(part.num_rows, out.type) for out in plugin.writes} | {"_state": pa.nulls(part.num_rows, pa.uint8())}
-    found = np.zeros(part.num_rows, bool)
-    if plugin.pattern == "global" or (plugin.cost == "cpu" and not plugin.load and step.inputs.keys() != {"text"}):
-        return found, empty
+    derived = plugin.cost == "cpu" and not plugin.load and not {"text", "messages"} & step.inputs.keys()
+    if plugin.pattern == "global" or derived:
+        return None
+    kept = []
+    done = ", ".join(str(code) for code in states.DONE)
     for uri, version in _holders(cat, job, step):
         table = open_table(uri, version, cat.settings.storage)
-        columns = [*step.outputs.values(), step.state]
-        wanted = part.column("content_id")
-        done = ", ".join(str(code) for code in states.DONE)
-        scanner = table.scanner(columns=["content_id", *columns], filter=f"{step.state} IN ({done})", batch_size=65536)
-        for batch in scanner.to_batches():
-            at = pc.index_in(wanted, value_set=batch.column("content_id"))
-            hit = np.flatnonzero(pc.is_valid(at).to_numpy(zero_copy_only=False) & ~found)
-            if not len(hit):
-                continue
-            taken = batch.take(at.take(pa.array(hit)))
-            for out in plugin.writes:
-                empty[out.name] = _scatter(empty[out.name], hit, taken.column(step.outputs[out.name]))
-            empty["_state"] = _scatter(empty["_state"], hit, taken.column(step.state))
-            found[hit] = True
-            if found.all():
-                return found, empty
-    return found, empty
+        columns = ["content_id", *step.outputs.values(), step.state]
+        for batch in table.scanner(columns=columns, filter=f"{step.state} IN ({done})", batch_size=65536).to_batches():
+            hits = batch.filter(pc.is_in(batch.column("content_id"), value_set=contents))
+            if hits.num_rows:
+                kept.append(hits)
+    return pa.Table.from_batches(kept).combine_chunks() if kept else None
+
+
+def _reuse(step: Step, held: pa.Table, part: pa.RecordBatch) -> tuple[np.ndarray, dict[str, pa.Array]]:
+    at = pc.index_in(part.column("content_id"), value_set=held.column("content_id"))
+    taken = held.take(at.fill_null(0))
+    found = pc.is_valid(at).to_numpy(zero_copy_only=False)
+    values = {out.name: taken.column(step.outputs[out.name]).combine_chunks() for out in step.plugin.writes}
+    return found, values | {"_state": taken.column(step.state).combine_chunks()}
 
 
 def _holders(cat: Catalog, job: Job, step: Step) -> list[tuple[str, int]]:

@@ -73,6 +73,7 @@ class Version(SQLModel, table=True):
     rows: int = Field(sa_column=Column(BigInteger, nullable=False))
     added: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
     removed: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    retracted: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))  # taken out of it afterwards
     note: str = ""
     actor: str = ""
     run_id: str | None = None

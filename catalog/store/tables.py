@@ -26,7 +26,7 @@ FORMAT = "2.2"
 
 PLAIN = ("sample_id", "content_id", "text", "url", "meta")
 """Columns stored uncompressed. Lance's string compression costs 7-12 us a row and column on one thread (4-10 times the
-parse) to save a quarter of the disk; hashes do not compress at all. Measured by benchmarks/ingest.py."""
+parse) to save a quarter of the disk. Measured by benchmarks/ingest.py."""
 
 
 @dataclass(frozen=True)

@@ -249,6 +249,7 @@ def upgrade() -> None:
         sa.Column("rows", sa.BigInteger(), nullable=False),
         sa.Column("added", sa.BigInteger(), nullable=False),
         sa.Column("removed", sa.BigInteger(), nullable=False),
+        sa.Column("retracted", sa.BigInteger(), nullable=False),
         sa.Column("note", sa.String(), nullable=False),
         sa.Column("actor", sa.String(), nullable=False),
         sa.Column("run_id", sa.String(), nullable=True),

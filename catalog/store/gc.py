@@ -1,0 +1,76 @@
+"""Collect what no published head names, and merge small files. Both hold the lease; neither touches a row's identity."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlmodel import Session, select
+
+from catalog.errors import Busy
+from catalog.meta.models import Checkpoint, Dataset, Run
+from catalog.store.publish import publish
+
+if TYPE_CHECKING:
+    from catalog.catalog import Catalog
+
+
+def unfinished(cat: Catalog, dataset: Dataset) -> list[str]:
+    """Keys of checkpoints that still wait for their command to be repeated."""
+    with cat.session() as session:
+        keys = session.exec(select(Checkpoint.key).where(Checkpoint.key.startswith(dataset.id)).distinct())  # type: ignore[attr-defined]
+        return list(keys)
+
+
+def compact(cat: Catalog, dataset: Dataset, rows_per_fragment: int = 1_048_576) -> dict[str, int]:
+    """Merge small fragments and column files into whole ones. Row ids, versions and locks stay valid.
+
+    Runs in flight find their rows again by id when they publish.
+    """
+    result = {"before": 0, "after": 0}
+
+    def change(table: Any, current: Dataset) -> Any:
+        result["before"] = len(table.get_fragments())
+        table.optimize.compact_files(target_rows_per_fragment=rows_per_fragment)
+        table.optimize.optimize_indices()
+        result["after"] = len(table.get_fragments())
+        return table
+
+    publish(cat, dataset.id, change, lambda session, current: None)
+    return result
+
+
+def collect(cat: Catalog, dataset: Dataset, *, older_than_s: float = 3600.0, abandon: bool = False) -> dict[str, int]:
+    """Remove old Lance versions and files that no version names. Returns {"bytes": freed, "versions": removed}.
+
+    Files of unfinished runs are kept, unless `abandon` gives those runs up. Readers that opened an older head within
+    `older_than_s` seconds can finish.
+    """
+    from catalog.runs import mark_crashed
+
+    mark_crashed(cat)
+    with cat.session() as session:
+        active = session.exec(select(Run).where(Run.dataset == dataset.name, Run.status == "running")).first()
+    if active is not None:
+        raise Busy(f"run {active.id[:8]} ({active.verb}) is writing to {dataset.name}; collect when it has finished")
+    pending = unfinished(cat, dataset)
+    result = {"bytes": 0, "versions": 0}
+
+    def change(table: Any, current: Dataset) -> Any:
+        stats = table.cleanup_old_versions(
+            older_than=timedelta(seconds=older_than_s),
+            delete_unverified=abandon or not pending,
+            error_if_tagged_old_versions=False,
+        )
+        result["bytes"], result["versions"] = stats.bytes_removed, stats.old_versions
+        return table
+
+    def record(session: Session, current: Dataset) -> None:
+        if abandon:
+            from catalog.store import checkpoints
+
+            for key in pending:
+                checkpoints.clear(session, key)
+
+    publish(cat, dataset.id, change, record)
+    return result

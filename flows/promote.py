@@ -1,0 +1,403 @@
+"""Promotion: run a recipe, check the contract, write the next tier's dataset and a reason for every dropped row.
+
+The verdict of each row becomes a column of the source (`verdict_<new name>`); the kept rows are copied with every
+computed column, so that nothing is measured twice. Edited rows keep their sample id, get a new content id, and are
+empty in the computed columns. A repeat on a grown source updates the same dataset by difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from sqlmodel import Session, select
+
+from catalog import states
+from catalog.catalog import Catalog, Resolved
+from catalog.digests import add_digests, row_digest
+from catalog.errors import BadInput, NameTaken, Refused
+from catalog.meta.models import ColumnRecord, Dataset, Edge, Recipe, Version
+from catalog.plugins import get_transform
+from catalog.runs import Progress, add_counts, run
+from catalog.schema import TIERS, sample_schema
+from catalog.statistics import RowStatistics, column_statistics
+from catalog.store import checkpoints, write_fragment
+from catalog.store.columns import attach
+from catalog.store.publish import publish
+from catalog.store.rows import append_fragments, mark_removed
+from catalog.store.tables import ColumnFile, write_column_file
+from catalog.tiers import evidence_of, require
+from catalog.versions import record_columns, version_facts
+from flows.planner import fingerprint, plan
+from flows.recipe import PromotionRecipe, load_recipe
+from flows.runner import score
+from flows.waterfall import KEPT, Waterfall, expressions, used_columns, verdicts
+
+DEFAULT_RECIPES = {("text", "L1"): "web", ("chat", "L1"): "sft", ("task", "L1"): "sft", ("preference", "L1"): "preference"}
+
+
+@dataclass
+class PromotionReport:
+    """What a promotion did or, dry, would do."""
+
+    source: str
+    target: str
+    tier: str
+    dry_run: bool
+    waterfall: Waterfall
+    edited: int = 0
+    carried: list[str] = field(default_factory=list)
+    unchanged: bool = False
+    missing: list[str] = field(default_factory=list)
+
+
+def promote(
+    cat: Catalog,
+    ref: str,
+    to: str,
+    *,
+    recipe: str | dict[str, Any] | None = None,
+    variables: dict[str, Any] | None = None,
+    where: str | None = None,
+    selection: str | None = None,
+    name: str | None = None,
+    dry_run: bool = False,
+    show: Any = None,
+) -> PromotionReport:
+    """Promote a dataset version to the next tier, or refuse with every missing item named.
+
+    A dry run computes no column and writes nothing; it needs the columns its rules read, and names the missing ones.
+    """
+    from catalog.access import check
+
+    found = cat.resolve(ref)
+    check(cat, "read" if dry_run else "write", found.dataset.name)
+    body = _recipe_for(found, to, recipe, variables, where, selection)
+    where = _where_of(cat, found, where, selection)
+    target = name or f"{found.dataset.name}-{to.lower()}"
+    _check_target(cat, found, target, to)
+    if not dry_run:
+        for item in body.scores:
+            score(cat, found.ref, [item.scorer], params=item.params, target=item.target, show=show)
+        found = cat.resolve(found.ref)
+    _check_columns(cat, found, body, where, dry_run)
+    used = used_columns(cat, found, body, where)
+    evidence = evidence_of(cat, found, used=used, edits=tuple(body.edits), selects=bool(where or body.keep or body.drop))
+    if not dry_run:
+        require(to, evidence, target)
+    unit = "tokens" if any(c.alias == "tokens" for c in cat.columns(found.dataset.name)) else "chars"
+    waterfall = Waterfall(unit, list(expressions(body, where)))
+    report = PromotionReport(found.ref, target, to, dry_run, waterfall)
+    if dry_run:
+        from catalog.tiers import missing
+
+        report.missing = missing(to, evidence)
+        for _ in verdicts(cat, found, body, where, at=found.dataset.lance_version, waterfall=waterfall):
+            pass
+        return report
+    request = {"to": to, "recipe": body.model_dump(mode="json"), "where": where, "target": target}
+    work = fingerprint({**request, "source": found.ref, "digest": found.version.digest if found.version else ""})
+    with run(cat, "promote", f"promote:{work}", dataset=found.dataset.name, **request) as record:
+        _Promotion(cat, found, body, where, target, report, record.id, work, show).execute()
+    return report
+
+
+def _recipe_for(
+    found: Resolved, to: str, recipe: Any, variables: dict[str, Any] | None, where: str | None, selection: str | None
+) -> PromotionRecipe:
+    if to not in TIERS[1:]:
+        raise BadInput(f"{to!r} is not a tier to promote to; there are L1, L2, L3, L4")
+    source = recipe or DEFAULT_RECIPES.get((found.dataset.kind, to))
+    if source is None:
+        if not (where or selection) and to == "L2":
+            raise BadInput("promotion to L2 needs a choice: --recipe select-web, --where SQL or --select SELECTION")
+        source = {"name": f"selection to {to}", "to": to}
+    body = load_recipe(source, variables)
+    if body.to != to:
+        raise BadInput(f"recipe {body.name!r} promotes to {body.to}, not {to}")
+    if body.kinds and found.dataset.kind not in body.kinds:
+        raise BadInput(f"recipe {body.name!r} is for {', '.join(body.kinds)}; {found.dataset.name} is {found.dataset.kind}")
+    return body
+
+
+def _where_of(cat: Catalog, found: Resolved, where: str | None, selection: str | None) -> str | None:
+    if not selection:
+        return where
+    from catalog.selections import get_selection
+
+    held = get_selection(cat, selection)
+    if held.dataset.split("@")[0] != found.dataset.name:
+        raise BadInput(f"selection {selection!r} is over {held.dataset}, not {found.dataset.name}")
+    return f"({held.where})" + (f" AND ({where})" if where else "")
+
+
+def _check_target(cat: Catalog, found: Resolved, target: str, to: str) -> None:
+    if found.dataset.role == "eval":
+        raise Refused(f"{found.ref} has role eval and is protected: evals are not promoted", missing=["role"])
+    held = cat.find(target)
+    if held is None:
+        if noun := cat._noun(target):
+            raise NameTaken(f"the name {target!r} is taken by a {noun}; choose another with --as")
+    elif held.tier != to or (held.parent or "").split("@")[0] != found.dataset.name:
+        raise NameTaken(f"{target!r} exists (tier {held.tier}, from {held.parent or 'ingest'}); choose another with --as")
+
+
+def _check_columns(cat: Catalog, found: Resolved, body: PromotionRecipe, where: str | None, dry_run: bool) -> None:
+    """Every column a rule reads exists and covers the source."""
+    if dry_run:
+        lacking = []
+        for item in body.scores:
+            try:
+                todo = plan(cat, found.ref, [item.scorer], params=item.params, target=item.target).todo
+            except BadInput as error:
+                lacking.append(f"{item.scorer} ({error})")
+                continue
+            lacking += [f"{step.scorer} ({step.missing} rows)" for step in todo]
+        if lacking:
+            names = " ".join(item.scorer for item in body.scores)
+            raise Refused(f"a dry run computes nothing, and these are missing: {', '.join(lacking)}; `strata score {found.dataset.name} {names}` first", missing=lacking)
+    used = used_columns(cat, found, body, where)
+    partial = [c for c in cat.columns(found.dataset.name) if c.alias in used and c.covered < found.dataset.rows]
+    if partial and body.missing == "error":
+        listed = ", ".join(f"{c.alias} ({c.covered} of {found.dataset.rows} rows)" for c in partial)
+        raise Refused(f"rules of {body.name!r} read columns that do not cover {found.ref}: {listed}; score the rest or set missing: drop | keep", missing=[c.alias for c in partial])
+
+
+class _Promotion:
+    """The writing half: everything is decided, what remains is files and two publishes."""
+
+    def __init__(self, cat: Catalog, found: Resolved, body: PromotionRecipe, where: str | None, target: str,
+                 report: PromotionReport, run_id: str, work: str, show: Any) -> None:  # fmt: skip
+        self.cat, self.found, self.body, self.where, self.target = cat, found, body, where, target
+        self.report, self.run_id, self.work = report, run_id, work
+        self.progress = Progress(cat, run_id, found.dataset.rows, "rows", show)
+        self.columns = cat.columns(found.dataset.name)
+        self.table = cat.lance(found.dataset.name, found.dataset.lance_version)
+
+    def execute(self) -> None:
+        verdict = self._verdicts()
+        self._publish_verdict(verdict)
+        dataset = self._target()
+        self._publish_rows(dataset, verdict)
+
+    def _verdicts(self) -> tuple[np.ndarray, pa.Array]:
+        """Row ids (in table order) and verdict strings of the whole version."""
+        ids, names = [], []
+        found = self.found
+        for batch, verdict in verdicts(
+            self.cat, found, self.body, self.where, at=found.dataset.lance_version, waterfall=self.report.waterfall
+        ):
+            ids.append(batch.column("_rowid").to_numpy())
+            names.append(verdict.dictionary_encode())
+        joined = pa.chunked_array(names).unify_dictionaries().combine_chunks()
+        return np.concatenate(ids), joined
+
+    def _publish_verdict(self, verdict: tuple[np.ndarray, pa.Array]) -> None:
+        """Attach the verdicts to the source as a column of the population it was made for."""
+        assert self.found.version is not None
+        recipe = {"scorer": "promote", "version": "1", "recipe": self.body.model_dump(mode="json"), "where": self.where,
+                  "population": {"digest": self.found.version.digest}, "target": self.target}  # fmt: skip
+        digest = fingerprint(recipe)
+        physical, state = f"verdict__{digest[:8]}", f"promote__state__{digest[:8]}"
+        if any(column.physical == physical for column in self.columns):
+            return
+        fields = pa.schema([pa.field(physical, pa.string()), pa.field(state, pa.uint8())])
+        files = [self._verdict_file(fragment, verdict, fields) for fragment in self.table.get_fragments()]
+        measured: dict[str, dict[str, Any]] = {}
+
+        def change(table: Any, dataset: Dataset) -> Any:
+            done = attach(self.cat, table, files, fields, {physical: state, state: state})
+            measured.update(column_statistics(done, {physical: state}))
+            return done
+
+        def record(session: Session, dataset: Dataset) -> None:
+            session.merge(Recipe(fingerprint=digest, scorer="promote", body=recipe, base=digest))
+            alias = f"verdict_{self.target}".replace("-", "_").replace(".", "_")
+            older = session.exec(select(ColumnRecord).where(ColumnRecord.dataset_id == dataset.id, ColumnRecord.alias == alias)).first()
+            if older is not None:  # the newest promotion owns the short name; the older verdict stays readable
+                older.alias = f"{alias}_{older.fingerprint[:4]}"
+                session.add(older)
+                session.flush()
+            facts = measured[physical]
+            session.add(ColumnRecord(
+                dataset_id=dataset.id, alias=alias, physical=physical, state=state, fingerprint=digest, scorer="promote",
+                output="verdict", type="string", scope="population", population=self.found.ref,
+                covered=facts["states"].get(states.NAMES[states.VALUE], 0), states=facts["states"],
+                statistics=facts["statistics"], digest=facts["digest"], run_id=self.run_id,
+            ))  # fmt: skip
+
+        publish(self.cat, self.found.dataset.id, change, record)
+
+    def _verdict_file(self, fragment: Any, verdict: tuple[np.ndarray, pa.Array], fields: pa.Schema) -> ColumnFile:
+        from catalog.store.columns import row_ids
+
+        ids, names = verdict
+        order = np.argsort(ids, kind="stable")
+        wanted = row_ids(fragment)
+        at = np.minimum(np.searchsorted(ids[order], wanted), len(ids) - 1)
+        index = pa.array(order[at], mask=ids[order][at] != wanted)
+        values = pc.cast(names.take(index), pa.string())
+        state = pc.if_else(pc.is_valid(values), pa.scalar(states.VALUE, pa.uint8()), pa.scalar(None, pa.uint8()))
+        batch = pa.RecordBatch.from_arrays([values, state], schema=fields)
+        return write_column_file(self.table.uri, self.cat.settings.storage, fields, [batch],
+                                 fragment=fragment.fragment_id, lance_version=self.table.version)  # fmt: skip
+
+    def _target(self) -> Dataset:
+        source = self.found.dataset
+        held = self.cat.find(self.target)
+        if held is not None:
+            return held
+        return self.cat.create_dataset(
+            self.target, kind=source.kind, tier=self.body.to, role=source.role, owner=source.owner, licence=source.licence,
+            licence_evidence=source.licence_evidence, licence_verified=source.licence_verified,
+            licence_verified_by=source.licence_verified_by, use_class=source.use_class, parent=self.found.ref,
+        )  # fmt: skip
+
+    def _publish_rows(self, dataset: Dataset, verdict: tuple[np.ndarray, pa.Array]) -> None:
+        cat, key, number = self.cat, f"{dataset.id}:promote:{self.work}", dataset.head + 1
+        held_ids, held_rows = self._held(dataset)
+        schema = self._schema()
+        units = checkpoints.load(cat, key)
+        kept_ids: list[np.ndarray] = []
+        for fragment in self.table.get_fragments():
+            unit = str(fragment.fragment_id)
+            if unit not in units:
+                units[unit] = self._copy(dataset, fragment, verdict, held_ids, schema, number)
+                checkpoints.save(cat, key, unit, units[unit])
+        bodies = list(units.values())
+        self.report.edited = sum(body["edited"] for body in bodies)
+        self.report.carried = sorted(column.alias for column in self.columns)
+        gone = self._gone(held_ids, held_rows, verdict, kept_ids)
+        added = sum(body["rows"] for body in bodies)
+        if dataset.head and not added and not len(gone):
+            self.report.unchanged = True
+            with cat.session() as session:
+                checkpoints.clear(session, key)
+                session.commit()
+            return
+        measured: dict[str, dict[str, Any]] = {}
+
+        def change(table: Any, current: Dataset) -> Any:
+            if current.head + 1 != number:
+                raise Refused(f"{self.target} got a new version from another process; run the command again", missing=["head"])
+            done = append_fragments(cat, table, [body["fragment"] for body in bodies if body["fragment"]])
+            if len(gone):
+                done, _ = mark_removed(cat, done, gone, number)
+            measured.update(column_statistics(done, {c.physical: c.state for c in self.columns if c.physical in done.schema.names}))
+            measured["rows"] = version_facts(done)
+            return done
+
+        def record(session: Session, current: Dataset) -> None:
+            self._record(session, current, number, added, len(gone), measured)
+            checkpoints.clear(session, key)
+
+        publish(cat, dataset.id, change, record)
+
+    def _held(self, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
+        """Sorted (sample_id + content_id) keys of the live rows of an existing target, and their row ids."""
+        if not dataset.head:
+            return np.empty(0, "S64"), np.empty(0, np.uint64)
+        keys, rows = [], []
+        for batch in self.cat.scan(self.target, ["sample_id", "meta"], with_row_id=True, batch_rows=65536):
+            keys.append(np.array(batch.column("sample_id").to_pylist(), "S64"))
+            rows.append(batch.column("_rowid").to_numpy())
+        joined, ids = np.concatenate(keys), np.concatenate(rows)
+        order = np.argsort(joined)
+        return joined[order], ids[order]
+
+    def _gone(self, held: np.ndarray, rows: np.ndarray, verdict: tuple[np.ndarray, pa.Array], _: Any) -> np.ndarray:
+        """Row ids of the target's rows whose sample is not kept any more."""
+        if not len(held):
+            return np.empty(0, np.uint64)
+        ids, names = verdict
+        kept_rows = ids[pc.equal(pc.cast(names, pa.string()), KEPT).to_numpy(zero_copy_only=False)]
+        kept = self.table._take_rows(pa.array(kept_rows), columns=["sample_id"]).column("sample_id") if len(kept_rows) else pa.array([], pa.string())
+        still = np.isin(held, np.array(kept.to_pylist(), "S64"))
+        return rows[~still]
+
+    def _schema(self) -> pa.Schema:
+        """Sample fields, then every computed column and its state, as the source table holds them."""
+        own = sample_schema(self.found.dataset.kind, self.body.to)
+        held = self.table.schema
+        names = dict.fromkeys(n for c in self.columns for n in (c.physical, c.state) if not n.startswith(("verdict__", "promote__")))
+        return pa.schema([*own, *(held.field(name) for name in names)])
+
+    def _copy(self, dataset: Dataset, fragment: Any, verdict: tuple[np.ndarray, pa.Array], held: np.ndarray, schema: pa.Schema, number: int) -> dict[str, Any]:
+        """Copy the kept, new rows of one source fragment into an unpublished fragment of the target."""
+        ids, names = verdict
+        kept = np.sort(ids[pc.equal(pc.cast(names, pa.string()), KEPT).to_numpy(zero_copy_only=False)])
+        facts = {"rows": 0, "edited": 0, "digest": [0, 0]}
+        statistics = RowStatistics()
+        own = sample_schema(self.found.dataset.kind).names
+        columns = [n for n in schema.names if n in own or n in self.table.schema.names]
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for batch in fragment.scanner(columns=columns, with_row_id=True, batch_size=8192).to_batches():
+                mask = np.isin(batch.column("_rowid").to_numpy(), kept)
+                if len(held):
+                    mask &= ~np.isin(np.array(batch.column("sample_id").to_pylist(), "S64"), held)
+                self.progress.tick(batch.num_rows)
+                batch = batch.filter(pa.array(mask))
+                if not batch.num_rows:
+                    continue
+                batch, edited = self._edited(batch, schema, number)
+                facts["rows"] += batch.num_rows
+                facts["edited"] += edited
+                statistics.add(batch)
+                facts["digest"] = add_digests(facts["digest"], row_digest(batch.column("sample_id"), batch.column("content_id")))
+                yield batch
+
+        written = write_fragment(dataset.uri, self.cat.settings.storage, schema, batches())
+        return {**facts, "fragment": written, "statistics": statistics.to_json()}
+
+    def _edited(self, batch: pa.RecordBatch, schema: pa.Schema, number: int) -> tuple[pa.RecordBatch, int]:
+        from catalog.ingest.ids import content_ids
+
+        columns = {name: batch.column(name) for name in schema.names if name in batch.schema.names}
+        columns["added"] = pa.array(np.full(batch.num_rows, number), pa.int32())
+        edited = np.zeros(batch.num_rows, bool)
+        for name in self.body.edits:
+            fresh = get_transform(name).function(columns["text"])
+            changed = pc.and_kleene(pc.is_valid(fresh), pc.not_equal(fresh, columns["text"]))
+            mask = pc.fill_null(changed, False)
+            edited |= mask.to_numpy(zero_copy_only=False)
+            columns["text"] = pc.if_else(mask, fresh, columns["text"])
+        if edited.any():
+            columns["content_id"] = pc.if_else(pa.array(edited), content_ids(columns["text"]), columns["content_id"])
+            for name in schema.names:
+                if "__" in name:
+                    columns[name] = pc.if_else(pa.array(edited), pa.scalar(None, schema.field(name).type), columns[name])
+        arrays = [columns[name] if name in columns else pa.nulls(batch.num_rows, schema.field(name).type) for name in schema.names]
+        return pa.RecordBatch.from_arrays(arrays, schema=schema), int(edited.sum())
+
+    def _record(self, session: Session, current: Dataset, number: int, added: int, gone: int, measured: dict[str, Any]) -> None:
+        facts = measured["rows"]
+        report, waterfall = self.report, self.report.waterfall
+        version = Version(
+            dataset_id=current.id, number=number, digest=facts["digest"], rows=facts["rows"], added=added, removed=gone,
+            note=f"promoted from {self.found.ref} by {self.body.name}", actor=self.cat.settings.actor, run_id=self.run_id,
+            statistics=facts["statistics"],
+        )  # fmt: skip
+        session.add(version)
+        current.head, current.rows, current.removed, current.parent = number, facts["rows"], current.removed + gone, self.found.ref
+        session.add(current)
+        held = {c.physical: c for c in session.exec(select(ColumnRecord).where(ColumnRecord.dataset_id == current.id))}
+        for source in self.columns:
+            if source.physical not in measured:
+                continue
+            column = held.get(source.physical) or ColumnRecord(**{**source.model_dump(exclude={"id", "created"}), "dataset_id": current.id})
+            seen = measured[source.physical]
+            column.covered = sum(seen["states"].get(states.NAMES[code], 0) for code in states.DONE)
+            column.states, column.statistics, column.digest = seen["states"], seen["statistics"], seen["digest"]
+            session.add(column)
+        dropped = waterfall.total[0] - waterfall.kept[0]
+        counts = {"in": waterfall.total[0], "kept": waterfall.kept[0], "dropped": dropped, "edited": report.edited}
+        add_counts(session, self.run_id, **counts)
+        session.add(Edge(
+            run_id=self.run_id, verb="promote", source=self.found.ref, target=f"{self.target}@v{number}", counts=counts,
+            details={"recipe": self.body.model_dump(mode="json"), "where": self.where, "waterfall": waterfall.to_json()},
+        ))  # fmt: skip

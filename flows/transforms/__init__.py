@@ -1,0 +1,1 @@
+"""Edits of text that a promotion recipe may name."""
