@@ -1,0 +1,1 @@
+"""Scorers that group equal and nearly equal rows."""
