@@ -40,10 +40,11 @@ class Lease:
 
 
 def process_start(pid: int) -> str:
-    """Start time of a process in clock ticks, "" where the system does not tell: tells a reused pid apart."""
+    """Start time of a process in clock ticks: tells a reused pid apart. "" for a zombie or an unknown system."""
     try:
         with open(f"/proc/{pid}/stat") as file:
-            return file.read().rsplit(")", 1)[1].split()[19]
+            fields = file.read().rsplit(")", 1)[1].split()
+            return "" if fields[0] == "Z" else fields[19]
     except (OSError, IndexError):
         return ""
 
