@@ -5,11 +5,11 @@ the rule for the chairman assignment problem (R. Tijdeman, "The chairman assignm
 1980): of the parts that may be served, take the one that must be served first. After every prefix each of k parts is
 then within 1 - 1/(2k - 2) of its exact share.
 
-A longer segment turns a wheel: K = ceil(N / LIMIT) turns, and in each turn part p has floor(n_p / K) positions. What the
-floors leave over (R items) gets floor or ceil(R / K) positions a turn, given to a smaller wheel over the leftovers, so
-that a part too small for one position a turn is spread over the whole segment instead of piling up at its end. Turn b
-starts at floor(b N / K); so there are two patterns, and index -> turn is a division. Each wheel inside another adds less
-than three items to the deviation; two wheels reach 10^9 items, three 10^12.
+A longer segment turns a wheel: K = ceil(N / LIMIT) turns, and in each turn part p has floor(n_p / K) positions. What
+the floors leave over (R items) gets floor or ceil(R / K) positions a turn, given to a smaller wheel over the leftovers,
+so that a part too small for one position a turn is spread over the whole segment instead of piling up at its end. Turn
+b starts at floor(b N / K); so there are two patterns, and index -> turn is a division. Each wheel adds less than three
+items to the deviation; with a handful of parts two wheels reach 10^9 items, three 10^11.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Shuffle [0, rows) without a table: a keyed permutation computed at any position, and backwards.
 
-A Feistel network over a x b >= rows with alternating modular additions, and cycle walking down to `rows` (J. Black and
-P. Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002, methods 2 and 3). Choosing a and b near the square root
-leaves less than one walk in sqrt(rows). The round function is the finaliser of SplitMix64 (G. Steele, D. Lea and
-C. Flood, OOPSLA 2014) over a 64-bit round key; this is a shuffle, not a secret. Memory: twelve keys.
+A Feistel network over a x b >= rows with alternating modular additions, and cycle walking down to `rows` (J. Black
+and P. Rogaway, "Ciphers with arbitrary finite domains", CT-RSA 2002, methods 2 and 3). With a and b near the square
+root, at most about one position in sqrt(rows) walks again. The round function is the finaliser of SplitMix64 (G. Steele,
+D. Lea and C. Flood, OOPSLA 2014) over a 64-bit round key; this is a shuffle, not a secret. Memory: twelve keys.
 """
 
 from __future__ import annotations

@@ -23,9 +23,9 @@ ALGORITHM = "rowset-1"
 MAGIC = 0x31_57_4F_52_52_54_53  # "STRROW1"
 HEADER = 4  # 64-bit words: magic, first row id of the bitmap, rows, words
 BLOCK = 8  # words a counted block
-BYTE_SELECT = np.array(
-    [[([bit for bit in range(8) if byte >> bit & 1] + [0] * 8)[nth] for nth in range(8)] for byte in range(256)], np.uint8
-)
+BITS = np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
+BYTE_SELECT = np.argsort(1 - BITS.astype(np.int8), axis=1, kind="stable").astype(np.uint8)
+"""BYTE_SELECT[b, n]: position of the n-th one of byte b."""
 
 
 @dataclass(frozen=True)

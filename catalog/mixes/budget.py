@@ -1,0 +1,118 @@
+"""Weights and budgets -> how many items each part serves. Pure arithmetic over rows and token totals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import floor
+
+from catalog.errors import BadInput
+from catalog.mixes.spec import Spec, label
+
+
+@dataclass(frozen=True)
+class Supply:
+    """What a part has: rows, and the sum of their tokens where it is known."""
+
+    rows: int
+    tokens: int | None = None
+
+    @property
+    def mean(self) -> Fraction:
+        return Fraction(self.tokens or 0, self.rows)
+
+
+def items(spec: Spec, supplies: Sequence[Supply]) -> list[int]:
+    """Items n_p of every part. With unit tokens n_p is tokens over the part's mean tokens a row, rounded.
+
+    Shares of `total` are rounded by largest remainder, so that samples add up to it exactly.
+    """
+    fixed = [_fixed(spec, number, supply) for number, supply in enumerate(supplies)]
+    open_parts = [number for number, count in enumerate(fixed) if count is None]
+    counts = [count or 0 for count in fixed]
+    if open_parts:
+        total = _total(spec, supplies, fixed)
+        shares = _shares(spec, supplies, open_parts, total)
+        rounded = _largest_remainder(shares) if spec.unit == "samples" and spec.total else [floor(s) for s in shares]
+        for number, count in zip(open_parts, rounded, strict=True):
+            counts[number] = count
+    for number, count in enumerate(counts):
+        _check(spec, number, supplies[number], count)
+    return counts
+
+
+def _size(spec: Spec, supply: Supply) -> Fraction:
+    """What one item counts in the unit of the mix."""
+    return supply.mean if spec.unit == "tokens" else Fraction(1)
+
+
+def _fixed(spec: Spec, number: int, supply: Supply) -> int | None:
+    part = spec.parts[number]
+    if part.samples is not None:
+        return part.samples
+    if part.tokens is not None:
+        return max(1, round(part.tokens / supply.mean))
+    return None if part.weight is not None else supply.rows
+
+
+def _weight(spec: Spec, number: int) -> Fraction:
+    """Weights are read as the decimals people wrote: 0.1 is one tenth."""
+    return Fraction(str(spec.parts[number].weight))
+
+
+def _cap(spec: Spec, number: int, supply: Supply) -> int:
+    """Most items within max_epochs."""
+    return floor(Fraction(str(spec.parts[number].max_epochs)) * supply.rows)
+
+
+def _total(spec: Spec, supplies: Sequence[Supply], fixed: Sequence[int | None]) -> Fraction:
+    """What the weighted parts share: the total less the fixed budgets, or as much as max_epochs allows."""
+    open_parts = [number for number, count in enumerate(fixed) if count is None]
+    if spec.total is None:
+        weights = sum(_weight(spec, number) for number in open_parts)
+        return min(
+            _cap(spec, number, supplies[number]) * _size(spec, supplies[number]) * weights / _weight(spec, number)
+            for number in open_parts
+        )
+    taken = sum(
+        (count * _size(spec, supply) for count, supply in zip(fixed, supplies, strict=True) if count), Fraction(0)
+    )
+    left = spec.total - taken
+    if left <= 0:
+        raise BadInput(
+            f"mix {spec.name}: the fixed budgets take {float(taken):,.0f} of the total of {spec.total:,} {spec.unit} "
+            "and leave nothing for the weights; raise the total"
+        )
+    return Fraction(left)
+
+
+def _shares(spec: Spec, supplies: Sequence[Supply], parts: Sequence[int], total: Fraction) -> list[Fraction]:
+    weights = sum(_weight(spec, number) for number in parts)
+    return [total * _weight(spec, number) / weights / _size(spec, supplies[number]) for number in parts]
+
+
+def _largest_remainder(shares: Sequence[Fraction]) -> list[int]:
+    counts = [floor(share) for share in shares]
+    left = int(sum(shares)) - sum(counts)
+    by_remainder = sorted(range(len(shares)), key=lambda at: (counts[at] - shares[at], at))
+    for at in by_remainder[:left]:
+        counts[at] += 1
+    return counts
+
+
+def _check(spec: Spec, number: int, supply: Supply, count: int) -> None:
+    part = spec.parts[number]
+    if count < 1:
+        raise BadInput(
+            f"mix {spec.name}: {label(number, part)} would serve less than one sample; raise its weight or the total"
+        )
+    cap = _cap(spec, number, supply)
+    if count <= cap or (part.weight is None and part.samples is None and part.tokens is None):
+        return
+    short = Fraction(count - cap) * _size(spec, supply)
+    raise BadInput(
+        f"mix {spec.name}: {label(number, part)} is short of {float(short):,.0f} {spec.unit}: it has {supply.rows:,} "
+        f"samples and max_epochs {part.max_epochs:g}, and its budget asks for {count / supply.rows:.2f} epochs; "
+        "raise max_epochs, lower its weight or the total, or add rows"
+    )

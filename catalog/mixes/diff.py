@@ -1,0 +1,127 @@
+"""What changed between two mixes: parts, shares, tokens, and the samples that one serves and the other does not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.compute as pc
+
+from catalog.mixes.lock import load_lock
+from catalog.pull.fetch import take_rows
+from catalog.pull.layout import Layout
+from catalog.pull.sources import Sources, open_sources
+
+if TYPE_CHECKING:
+    from catalog.catalog import Catalog
+
+CHUNK = 16_384
+
+
+def diff_mixes(cat: Catalog, a: str, b: str) -> dict[str, Any]:
+    """Compare mix `a` with mix `b`; "added" is in b only. A sample is known by its sample id, however often served.
+
+    Memory: 16 bytes a served sample. Rows of the same dataset are compared by row id and not read.
+    """
+    locks = [load_lock(cat, ref) for ref in (a, b)]
+    sides = [_Side(cat, ref, lock) for ref, lock in zip((a, b), locks, strict=True)]
+    removed, added = (_only(side, other) for side, other in (sides, sides[::-1]))
+    common = np.intersect1d(removed["ids"], added["ids"], assume_unique=True)  # moved to another dataset: neither
+    totals = [lock["totals"] for lock in locks]
+    return {
+        "a": a,
+        "b": b,
+        "same": locks[0]["digest"] == locks[1]["digest"],
+        "same_order": locks[0]["order_digest"] == locks[1]["order_digest"],
+        "samples": _change(totals[0]["samples"], totals[1]["samples"]),
+        "tokens": _change(totals[0]["tokens"], totals[1]["tokens"]),
+        "distinct_samples": _change(sides[0].distinct, sides[1].distinct),
+        "rows_added": _facts(added, common),
+        "rows_removed": _facts(removed, common),
+        "parts": _parts(*locks),
+        "licences": _counters(locks[0]["licences"]["rows"], locks[1]["licences"]["rows"]),
+        "contamination": [lock["contamination"]["verdict"] for lock in locks],
+        "settings": {
+            name: [lock[name] for lock in locks]
+            for name in ("unit", "seed", "order")
+            if locks[0][name] != locks[1][name]
+        },
+    }
+
+
+class _Side:
+    """The rows one mix serves at least once, by dataset id."""
+
+    def __init__(self, cat: Catalog, ref: str, lock: dict[str, Any]) -> None:
+        self.sources: Sources = open_sources(cat, lock, ref)
+        layout = Layout.from_lock(lock, cat.settings.locks, verify=False)
+        self.rows: dict[str, np.ndarray] = {}
+        for number, part in enumerate(lock["parts"]):
+            count = min(lock["totals"]["parts"][number]["samples"], part["rows"]["rows"])
+            served = np.concatenate(
+                [layout.rows_of(number, at, min(at + CHUNK, count)) for at in range(0, count, CHUNK)]
+            )
+            held = self.rows.get(part["dataset_id"], np.empty(0, np.int64))
+            self.rows[part["dataset_id"]] = np.union1d(held, served)
+        self.number = {part["dataset_id"]: self.sources.of_part[at] for at, part in enumerate(lock["parts"])}
+
+    @property
+    def distinct(self) -> int:
+        return sum(len(rows) for rows in self.rows.values())
+
+
+def _only(side: _Side, other: _Side) -> dict[str, Any]:
+    """Samples of `side` whose row the other does not serve: sorted ids, and counts by source."""
+    ids, sources = [np.empty(0, "S32")], [np.empty(0, object)]
+    for dataset, rows in side.rows.items():
+        rows = np.setdiff1d(rows, other.rows.get(dataset, np.empty(0, np.int64)), assume_unique=True)
+        number = side.number[dataset]
+        for at in range(0, len(rows), CHUNK):
+            found = take_rows(
+                side.sources.tables[number], rows[at : at + CHUNK], ["sample_id", "source"], side.sources.names[number]
+            )
+            ids.append(found.column("sample_id").to_numpy().astype("S32"))
+            sources.append(pc.fill_null(found.column("source"), "unknown").to_numpy())
+    every, first = np.unique(np.concatenate(ids), return_index=True)
+    return {"ids": every, "sources": np.concatenate(sources)[first]}
+
+
+def _facts(only: dict[str, Any], common: np.ndarray) -> dict[str, Any]:
+    keep = ~np.isin(only["ids"], common, assume_unique=True)
+    ids = only["ids"][keep]
+    return {
+        "count": len(ids),
+        "sources": dict(Counter(only["sources"][keep].tolist()).most_common()),
+        "examples": [name.decode() for name in ids[:5]],
+    }
+
+
+def _parts(a: dict[str, Any], b: dict[str, Any]) -> list[dict[str, Any]]:
+    """Parts matched by dataset name and filter."""
+    tables = []
+    for lock in (a, b):
+        tables.append(
+            {
+                (part["dataset"], part["where"]): {
+                    "version": part["version"],
+                    "rows": part["rows"]["rows"],
+                    **{name: served[name] for name in ("samples", "tokens", "epochs", "share")},
+                }
+                for part, served in zip(lock["parts"], lock["totals"]["parts"], strict=True)
+            }
+        )
+    out = []
+    for key in dict.fromkeys([*tables[0], *tables[1]]):
+        old, new = tables[0].get(key), tables[1].get(key)
+        status = "added" if old is None else "removed" if new is None else "same" if old == new else "changed"
+        out.append({"dataset": key[0], "where": key[1], "status": status, "a": old, "b": new})
+    return out
+
+
+def _change(old: int | None, new: int | None) -> dict[str, int | None]:
+    return {"a": old, "b": new, "change": None if old is None or new is None else new - old}
+
+
+def _counters(old: dict[str, int], new: dict[str, int]) -> dict[str, dict[str, int | None]]:
+    return {name: _change(old.get(name, 0), new.get(name, 0)) for name in sorted({*old, *new})}

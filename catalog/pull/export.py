@@ -1,0 +1,141 @@
+"""Write a mix to files: shards of Parquet or JSON lines and a manifest, in a folder that appears whole or not at all.
+
+Shards are written beside the target in a folder that ends in `.partial`; a shard gets its name when it is complete, and
+the folder is renamed last. The same command after a crash keeps the complete shards and goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+
+from catalog.errors import BadInput, StrataError
+from catalog.pull.layout import digest_of
+from catalog.pull.reader import MixReader
+
+SHARD_ROWS = 100_000
+MANIFEST = "manifest.json"
+
+
+def export(
+    reader: MixReader,
+    folder: str | Path,
+    format: str = "parquet",
+    *,
+    columns: Sequence[str] | None = None,
+    start: int = 0,
+    stop: int | None = None,
+    rank: int = 0,
+    world: int = 1,
+    shard_rows: int = SHARD_ROWS,
+) -> dict[str, Any]:
+    """Export the indices of one rank in [start, stop); returns the manifest. `shard_rows` counts indices."""
+    if format not in WRITERS:
+        raise BadInput(f"export format {format!r} is not one of {', '.join(sorted(WRITERS))}")
+    if shard_rows < 1:
+        raise BadInput(f"shards of {shard_rows} rows hold nothing; give at least 1")
+    target, schema = Path(folder), reader.schema(columns)
+    stop = len(reader) if stop is None else min(stop, len(reader))
+    request = {
+        "mix": reader.ref, "lock": reader.digest, "format": format, "columns": schema.names,
+        "start": start, "stop": stop, "rank": rank, "world": world, "shard_rows": shard_rows,
+    }  # fmt: skip
+    if target.exists():
+        return _existing(target, request)
+    draft = target.with_name(f"{target.name}.{digest_of(request)[:12]}.partial")
+    try:
+        draft.mkdir(parents=True, exist_ok=True)
+        span = shard_rows * world
+        shards = [
+            _shard(reader, draft, number, request, schema, (begin, min(begin + span, stop)))
+            for number, begin in enumerate(range(start, stop, span))
+        ]
+        manifest = {**request, "rows": sum(shard["rows"] for shard in shards), "shards": shards}
+        _write(draft / MANIFEST, lambda file: file.write(orjson.dumps(manifest, option=orjson.OPT_INDENT_2)))
+        for leftover in draft.glob("*.json.done"):
+            leftover.unlink()
+        os.rename(draft, target)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise StrataError(f"cannot export to {target}: {reason}; mend that and repeat to resume") from None
+    return manifest
+
+
+def _existing(target: Path, request: dict[str, Any]) -> dict[str, Any]:
+    """The manifest of an equal export that is already there; anything else is not ours to overwrite."""
+    try:
+        held = orjson.loads((target / MANIFEST).read_bytes())
+    except (OSError, ValueError):
+        held = {}
+    if all(held.get(name) == value for name, value in request.items()):
+        return held
+    raise BadInput(f"{target} exists and is not this export; choose another folder or remove it")
+
+
+def _shard(
+    reader: MixReader, draft: Path, number: int, request: dict[str, Any], schema: pa.Schema, span: tuple[int, int]
+) -> dict[str, Any]:
+    """Write one shard, or take it as it is when an earlier attempt completed it."""
+    path = draft / f"part-{number:05d}.{request['format']}"
+    done = draft / f"part-{number:05d}.json.done"
+    if done.exists() and path.exists():
+        return orjson.loads(done.read_bytes())
+    rows = 0
+
+    def counted() -> Iterator[pa.RecordBatch]:
+        nonlocal rows
+        for batch in reader.batches(
+            *span, rank=request["rank"], world=request["world"], batch_rows=4096, columns=schema.names[3:]
+        ):
+            rows += batch.num_rows
+            yield batch
+
+    _write(path, lambda file: WRITERS[request["format"]](file, schema, counted()))
+    with open(path, "rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    facts = {"file": path.name, "rows": rows, "start": span[0], "stop": span[1], "sha256": digest}
+    _write(done, lambda file: file.write(orjson.dumps(facts)))
+    return facts
+
+
+def _write(path: Path, fill: Callable[[Any], Any]) -> None:
+    hidden = path.with_name(f".{path.name}")
+    with open(hidden, "wb") as file:
+        fill(file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(hidden, path)
+
+
+def _parquet(file: Any, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+    from pyarrow import parquet
+
+    with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
+        for batch in batches:
+            if batch.num_rows:
+                writer.write_batch(batch)
+
+
+def _jsonl(file: Any, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
+    for batch in batches:
+        for row in batch.to_pylist():
+            file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+
+
+WRITERS: dict[str, Callable[[Any, pa.Schema, Iterator[pa.RecordBatch]], None]] = {"parquet": _parquet, "jsonl": _jsonl}
+
+
+def discard_partial(folder: str | Path) -> int:
+    """Remove what interrupted exports to `folder` left beside it; returns how many there were."""
+    target = Path(folder)
+    found = list(target.parent.glob(f"{target.name}.*.partial"))
+    for path in found:
+        shutil.rmtree(path)
+    return len(found)

@@ -1,0 +1,244 @@
+"""Read a published mix. What an index serves depends on the lock alone; a reader only decides which indices and when.
+
+    reader = open_mix(cat, "sft@v1")
+    for batch in reader.batches(batch_rows=256, columns=["text"]): ...
+    reader.torch(batch_size=256, rank=0, world=8)
+
+Step s of a reader that starts at index i covers the global indices from i + s * batch_rows * world; rank r takes those
+with index % world == r. So every rank gets batch_rows indices a step, and the indices of a step do not depend on how
+many ranks or workers read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from catalog.errors import BadInput, Corrupt
+from catalog.mixes.lock import find_mix, load_lock
+from catalog.pull.fetch import content_ids, take_block
+from catalog.pull.layout import Layout, order_digest
+from catalog.pull.sources import Sources, open_sources
+from catalog.settings import Settings
+
+if TYPE_CHECKING:
+    from catalog.catalog import Catalog
+
+FIRST_BLOCK = 512
+LARGEST_BLOCK = 16_384
+BLOCK_BYTES = 64 << 20
+PLACE = [pa.field("_index", pa.int64()), pa.field("_part", pa.int32()), pa.field("_epoch", pa.int32())]
+
+
+class MixReader:
+    """A mix opened at one state of its tables; rows retracted before that are left out and shift nothing.
+
+    ref: "name@v1". lock: the document. retracted: indices left out so far because their row was retracted.
+    """
+
+    def __init__(self, settings: Settings, ref: str, lock: dict[str, Any], layout: Layout, sources: Sources) -> None:
+        self.settings = settings
+        self.ref = ref
+        self.lock = lock
+        self.layout = layout
+        self.sources = sources
+        self.retracted = 0
+
+    @property
+    def digest(self) -> str:
+        return self.lock["digest"]
+
+    def __len__(self) -> int:
+        return len(self.layout)
+
+    def __repr__(self) -> str:
+        return f"<mix {self.ref}: {len(self):,} samples, lock {self.digest[:12]}>"
+
+    def __reduce__(self):
+        return _reopen, (self.settings, self.ref, self.digest)
+
+    def locate(self, indices: Sequence[int] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Part number and stable row id of each global index."""
+        found = self.layout.locate(np.asarray(indices, np.int64))
+        return found.part, found.row
+
+    def schema(self, columns: Sequence[str] | None = None) -> pa.Schema:
+        """Fields of the batches: _index, _part, _epoch and the columns (default: ids, text and the kinds' own)."""
+        return pa.schema([*PLACE, *self.sources.schema(columns)])
+
+    def take(self, indices: Sequence[int] | np.ndarray, columns: Sequence[str] | None = None) -> pa.RecordBatch:
+        """The rows of any indices, in the order given, without the retracted."""
+        return _one_batch(self._fetch(np.asarray(indices, np.int64), self.sources.schema(columns))[0])
+
+    def _fetch(self, indices: np.ndarray, schema: pa.Schema) -> tuple[pa.Table, np.ndarray, int]:
+        """Rows of the indices that are live, those indices, and how many were not."""
+        found = self.layout.locate(indices)
+        source = self.sources.of_part[found.part]
+        live = self.sources.live(source, found.row)
+        gone = len(indices) - int(live.sum())
+        if gone:
+            indices, source, row = indices[live], source[live], found.row[live]
+            part, epoch = found.part[live], found.epoch[live]
+        else:
+            row, part, epoch = found.row, found.part, found.epoch
+        names = self.sources.columns(schema.names)
+        rows = take_block(self.sources.tables, self.sources.names, source, row, names, schema)
+        place = [pa.array(indices), pa.array(part.astype(np.int32)), pa.array(epoch.astype(np.int32))]
+        table = pa.Table.from_arrays([*place, *rows.columns], schema=pa.schema([*PLACE, *schema]))
+        return table, indices, gone
+
+    def batches(
+        self,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        rank: int = 0,
+        world: int = 1,
+        batch_rows: int = 256,
+        columns: Sequence[str] | None = None,
+        stripe: tuple[int, int] = (0, 1),
+    ) -> Iterator[pa.RecordBatch]:
+        """One batch a step, for the indices of `rank` in [start, stop); see the module docstring.
+
+        stripe (w, n): only steps w, w + n, w + 2n ... (what worker w of n reads). A retracted row makes its batch
+        shorter, even empty; no step is skipped. While a batch is used, the next block is read in the background.
+        """
+        steps = Steps(len(self), start, stop, rank, world, batch_rows)
+        schema = self.sources.schema(columns)
+        return self._stream(steps, range(stripe[0], len(steps), stripe[1]), schema)
+
+    def _stream(self, steps: Steps, wanted: range, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        def read(numbers: range) -> tuple[list[pa.RecordBatch], int]:
+            per_step = [steps.indices(number) for number in numbers]
+            table, kept, gone = self._fetch(np.concatenate(per_step), schema)
+            ends = np.cumsum([np.isin(part, kept).sum() if gone else len(part) for part in per_step])
+            cuts = zip([0, *ends[:-1]], ends, strict=True)
+            return [_one_batch(table.slice(begin, end - begin)) for begin, end in cuts], gone
+
+        at, rows = 0, FIRST_BLOCK
+        take = max(1, rows // steps.batch_rows)
+        with ThreadPoolExecutor(1, thread_name_prefix="strata-pull") as pool:
+            waiting = pool.submit(read, wanted[at : at + take]) if wanted else None
+            while waiting is not None:
+                at += take
+                block, gone = waiting.result()
+                self.retracted += gone
+                rows = _next_rows(rows, block)
+                take = max(1, rows // steps.batch_rows)
+                waiting = pool.submit(read, wanted[at : at + take]) if at < len(wanted) else None
+                yield from block
+
+    def verify(self, *, full: bool = False, block: int = LARGEST_BLOCK) -> str:
+        """Check the lock's order digest against the store; with `full` return a digest of the whole stream of ids."""
+        indices = self.layout.probes(self.lock["probes"])
+        located = self.layout.locate(indices)
+        tables = [self.sources.tables[source] for source in self.sources.of_part]
+        found = order_digest(self.layout, indices, located, content_ids(tables, located))
+        if found != self.lock["order_digest"]:
+            raise Corrupt(
+                f"mix {self.ref} does not serve what its lock says: the order digest differs; run `strata doctor`"
+            )
+        if not full:
+            return found
+        seen = sha256()
+        for begin in range(0, len(self), block):
+            ids = self.layout.locate(np.arange(begin, min(begin + block, len(self))))
+            seen.update("\n".join(content_ids(tables, ids)).encode() + b"\n")
+        return seen.hexdigest()
+
+    def torch(self, batch_size: int, *, rank: int = 0, world: int = 1, workers: int = 0, **options: Any) -> Any:
+        """A resumable torch loader; see catalog.pull.pytorch.StrataLoader."""
+        return import_module("catalog.pull.pytorch").StrataLoader(self, batch_size, rank, world, workers, **options)
+
+    def hf(self, **options: Any) -> Any:
+        """A Hugging Face dataset; see catalog.pull.hf.to_hf."""
+        return import_module("catalog.pull.hf").to_hf(self, **options)
+
+    def export(self, folder: str | Path, format: str = "parquet", **options: Any) -> dict[str, Any]:
+        """Write files; see catalog.pull.export.export."""
+        return import_module("catalog.pull.export").export(self, folder, format, **options)
+
+
+class Steps:
+    """The indices of every step of one rank."""
+
+    def __init__(self, total: int, start: int, stop: int | None, rank: int, world: int, batch_rows: int) -> None:
+        if world < 1 or not 0 <= rank < world:
+            raise BadInput(f"rank {rank} of {world}: ranks count from 0 to world - 1")
+        if batch_rows < 1:
+            raise BadInput(f"a batch of {batch_rows} rows is empty; give at least 1")
+        if not 0 <= start <= total:
+            raise BadInput(f"start {start} is outside the mix, which has {total} items")
+        if stop is not None and stop < start:
+            raise BadInput(f"stop {stop} is before start {start}")
+        self.start, self.stop = start, total if stop is None else min(stop, total)
+        self.rank, self.world, self.batch_rows = rank, world, batch_rows
+
+    @property
+    def span(self) -> int:
+        """Global indices a step."""
+        return self.batch_rows * self.world
+
+    def __len__(self) -> int:
+        return (self.stop - self.start + self.span - 1) // self.span
+
+    def indices(self, step: int) -> np.ndarray:
+        begin = self.start + step * self.span
+        first = begin + (self.rank - begin) % self.world
+        return np.arange(first, min(begin + self.span, self.stop), self.world, dtype=np.int64)
+
+
+def _next_rows(rows: int, block: list[pa.RecordBatch]) -> int:
+    """Grow blocks while they stay within the byte budget: the first batch is quick, a long tail stays bounded."""
+    size = sum(batch.nbytes for batch in block)
+    held = max(1, sum(batch.num_rows for batch in block))
+    fitting = int(BLOCK_BYTES / max(1.0, size / held))
+    return max(1, min(4 * rows, fitting, LARGEST_BLOCK))
+
+
+def _one_batch(table: pa.Table) -> pa.RecordBatch:
+    batches = table.combine_chunks().to_batches()
+    return batches[0] if batches else pa.RecordBatch.from_pylist([], schema=table.schema)
+
+
+def open_mix(cat: Catalog, ref: str, *, verify: bool = True) -> MixReader:
+    """Open a published mix; `Corrupt` names what no longer agrees between lock and store."""
+    mix = find_mix(cat, ref)
+    name = f"{mix.name}@v{mix.version}"
+    lock = load_lock(cat, name)
+    layout = Layout.from_lock(lock, cat.settings.locks, verify=verify)
+    sources = open_sources(cat, lock, name)
+    reader = MixReader(cat.settings, name, lock, layout, sources)
+    if verify:
+        _check_witnesses(reader)
+    return reader
+
+
+def _check_witnesses(reader: MixReader) -> None:
+    """A few rows must still have the content that the lock saw."""
+    expected = dict(reader.lock["witnesses"])
+    rows = reader.take(sorted(expected), ["content_id"])
+    for index, content in zip(rows.column("_index").to_pylist(), rows.column("content_id").to_pylist(), strict=True):
+        if content != expected[index]:
+            part = reader.lock["parts"][int(reader.layout.locate(np.array([index])).part[0])]
+            raise Corrupt(
+                f"mix {reader.ref} does not match the store: index {index} of {part['dataset']}@v{part['version']} "
+                f"holds content {content}, the lock names {expected[index]}; run `strata doctor`"
+            )
+
+
+def _reopen(settings: Settings, ref: str, digest: str) -> MixReader:
+    """A reader in another process: the same lock, verified by the process that sent it."""
+    from catalog.catalog import Catalog
+
+    reader = open_mix(Catalog(settings), ref, verify=False)
+    if reader.digest != digest:
+        raise Corrupt(f"mix {ref} has another lock here ({reader.digest[:12]}, sent {digest[:12]})")
+    return reader
