@@ -4,12 +4,13 @@
     cat = Catalog.open()                      # $STRATA_HOME or ./strata-home
     cat.ingest(["web.jsonl"], "web")          # verbs: ingest, score, promote, query (sql, search), mix, pull
 
-The work is done in the modules beside this file; a method here checks access, calls one function and returns its result.
+The work is done in the modules beside this file; a method here calls one function and returns its result. `score` and
+`promote` need the compute room, and live in `flows` (`from flows import score, promote`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -166,6 +167,115 @@ class Catalog:
         names = [*wanted, *(["_rowid"] if with_row_id else [])]
         for batch in scanner.to_batches():
             yield batch.rename_columns(names) if batch.schema.names != names else batch
+
+    # -- verbs ---------------------------------------------------------------------------------------------------
+
+    def ingest(self, paths: Sequence[str | Path], name: str, **options: Any) -> Any:
+        """Read files into a dataset (tier L0 unless stated); see `catalog.ingest.run.ingest`."""
+        from catalog.ingest.run import ingest
+
+        return ingest(self, [str(path) for path in paths], name, **options)
+
+    def sql(self, query: str, **options: Any) -> Any:
+        """Read-only SQL over views "name", "name@v3" and strata.*; see `catalog.sql.sql`."""
+        from catalog.sql import sql
+
+        return sql(self, query, **options)
+
+    def search(self, ref: str, words: str = "", **options: Any) -> pa.Table:
+        """Full-text, vector, hybrid search, or "more like this" over a dataset; see `catalog.search.search`."""
+        from catalog.search import search
+
+        return search(self, ref, words, **options)
+
+    def diff(self, a: str, b: str) -> dict[str, Any]:
+        """What changed between two dataset versions, or between two mixes."""
+        if self._noun(parse_ref(a).name) == "mix":
+            from catalog.mixes import diff_mixes
+
+            return diff_mixes(self, a, b)
+        from catalog.diff import diff_versions
+
+        return diff_versions(self, a, b)
+
+    def lineage(self, ref: str) -> dict[str, Any]:
+        """Nodes and edges from source files to mixes, around a reference."""
+        from catalog.lineage import lineage
+
+        return lineage(self, ref)
+
+    def card(self, ref: str) -> dict[str, Any]:
+        """Facts, licences, counts, columns and provenance of a dataset version."""
+        from catalog.cards import card
+
+        return card(self, ref)
+
+    def publish_mix(self, spec: str | Path | dict[str, Any]) -> Any:
+        """Freeze a mix spec by a lock; see `catalog.mixes.publish`."""
+        from catalog.mixes import load_spec, publish
+
+        check(self, "write", "mix")
+        return publish(self, load_spec(spec), actor=self.settings.actor)
+
+    def mix(self, ref: str) -> Any:
+        """Open a published mix for pulling: `.batches()`, `.torch()`, `.to_hf()`, `.export()`."""
+        from catalog.pull.reader import open_mix
+
+        check(self, "read", ref)
+        return open_mix(self, ref)
+
+    def rollback(self, name: str, to: int) -> Version:
+        """Publish a new version with the rows of version `to`."""
+        from catalog.versions import rollback
+
+        return rollback(self, name, to)
+
+    def tag(self, ref: str, label: str) -> Tag:
+        """Name a version, so that `name@label` finds it and nothing collects it."""
+        from catalog.versions import tag
+
+        return tag(self, ref, label)
+
+    def rename(self, old: str, new: str) -> None:
+        """Rename a dataset; versions, locks and lineage stay valid."""
+        from catalog.versions import rename
+
+        rename(self, old, new)
+
+    def drop(self, name: str) -> None:
+        """Take a dataset out of the catalog; refused while something points to it."""
+        from catalog.versions import drop
+
+        drop(self, name)
+
+    def retract(self, *, reason: str, **what: Any) -> dict[str, Any]:
+        """Take samples out of every version and lock that holds them; see `catalog.versions.retract`."""
+        from catalog.versions import retract
+
+        return retract(self, reason=reason, **what)
+
+    def runs(self, limit: int = 100, dataset: str | None = None) -> list[Any]:
+        """Runs, newest first, with progress, counts and cost."""
+        from catalog.runs import runs
+
+        return runs(self, limit, dataset)
+
+    def doctor(self, *, deep: bool = False) -> list[Any]:
+        """Check that metadata and tables agree; see `catalog.doctor`."""
+        from catalog.doctor import doctor
+
+        return doctor(self, deep=deep)
+
+    def gc(self, name: str | None = None, *, compact: bool = False, **options: Any) -> dict[str, dict[str, int]]:
+        """Collect what no version names, for one dataset or all; `compact` merges small files first."""
+        from catalog.store.gc import collect
+        from catalog.store.gc import compact as merge
+
+        check(self, "write", name or "gc")
+        done = {}
+        for dataset in [self.resolve(name).dataset] if name else self.datasets():
+            done[dataset.name] = (merge(self, dataset) if compact else {}) | collect(self, dataset, **options)
+        return done
 
     # -- names ---------------------------------------------------------------------------------------------------
 

@@ -25,7 +25,9 @@ class Cancelled(StrataError):
 
 
 @contextmanager
-def run(cat: Catalog, verb: str, key: str, *, dataset: str | None = None, place: str = "inline", **request: Any) -> Iterator[Run]:
+def run(
+    cat: Catalog, verb: str, key: str, *, dataset: str | None = None, place: str = "inline", **request: Any
+) -> Iterator[Run]:
     """Record a run around a block: done, failed with the reason, or cancelled. Publishing code sets counts itself."""
     record = Run(
         verb=verb,
@@ -37,6 +39,7 @@ def run(cat: Catalog, verb: str, key: str, *, dataset: str | None = None, place:
         host=socket.gethostname(),
         pid=os.getpid(),
         process_start=process_start(os.getpid()),
+        prefect_id=os.environ.get("STRATA_FLOW_RUN"),  # set by a flow around the verb it runs
     )
     with cat.session() as session:
         session.add(record)
@@ -51,7 +54,9 @@ def run(cat: Catalog, verb: str, key: str, *, dataset: str | None = None, place:
     finish(cat, record.id, "done", cost={"cpu_s": round(time.process_time() - began, 3)})
 
 
-def finish(cat: Catalog, run_id: str, status: str, *, error: str | None = None, cost: dict[str, Any] | None = None) -> None:
+def finish(
+    cat: Catalog, run_id: str, status: str, *, error: str | None = None, cost: dict[str, Any] | None = None
+) -> None:
     with cat.session() as session:
         record = session.get(Run, run_id)
         if record is None:

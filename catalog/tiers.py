@@ -124,7 +124,9 @@ def decontaminated(e: Evidence) -> str | None:
     fresh = [c for c in columns if {item["ref"] for item in _body(e, c).get("evals", [])} >= set(e.evals)]
     if columns and not fresh:
         seen = {item["ref"] for c in columns for item in _body(e, c).get("evals", [])}
-        return f"decontamination: not checked against {', '.join(sorted(set(e.evals) - seen))}; score eval_overlap again"
+        return (
+            f"decontamination: not checked against {', '.join(sorted(set(e.evals) - seen))}; score eval_overlap again"
+        )
     return _covered(e, fresh, "decontamination", "score eval_overlap", used=True)
 
 

@@ -11,7 +11,7 @@ from sqlmodel import Session, select
 
 from catalog import states
 from catalog.access import check
-from catalog.digests import add_digests, digest_hex, row_digest
+from catalog.digests import add, as_hex, row_digest
 from catalog.errors import BadInput, NameTaken, NotFound, Refused
 from catalog.meta.models import ColumnRecord, Dataset, Edge, Mix, Name, Tag, Version, now
 from catalog.refs import check_name
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 def version_facts(table: Any) -> dict[str, Any]:
     """Digest, rows and statistics of the live rows of a table that is about to become the head."""
-    digest, statistics = [0, 0], RowStatistics()
+    digest, statistics = 0, RowStatistics()
     columns = ["sample_id", "content_id", "text", "source", "licence", "file", "chars"]
     for batch in table.scanner(columns=columns, filter="removed IS NULL", batch_size=16384).to_batches():
-        digest = add_digests(digest, row_digest(batch.column("sample_id"), batch.column("content_id")))
+        digest = add(digest, row_digest(batch.column("sample_id"), batch.column("content_id")))
         statistics.add(batch)
-    return {"digest": digest_hex(digest), "rows": statistics.rows, "statistics": statistics.to_json()}
+    return {"digest": as_hex(digest), "rows": statistics.rows, "statistics": statistics.to_json()}
 
 
 def measure_columns(cat: Catalog, dataset: Dataset, table: Any) -> dict[str, dict[str, Any]]:
@@ -72,7 +72,11 @@ def rollback(cat: Catalog, name: str, to: int) -> Version:
             lost = f"({version_filter(dataset, to)}) AND removed IS NOT NULL AND removed > 0"
             fields = pa.schema([f for f in table.schema if f.name != "removed"])
             count = table.count_rows(lost)
-            written = write_fragment(current.uri, cat.settings.storage, fields, _copies(table, lost, fields, number)) if count else {}
+            written = (
+                write_fragment(current.uri, cat.settings.storage, fields, _copies(table, lost, fields, number))
+                if count
+                else {}
+            )
             done = append_fragments(cat, table, [written] if written else [])
             done, gone = mark_removed(cat, done, surplus.column("_rowid").to_numpy(), number)
             made.append((version_facts(done), measure_columns(cat, current, done), count, gone))
@@ -132,11 +136,19 @@ def retract(
         try:
             found = table.to_table(columns=["sample_id"], filter=condition)
         except (ValueError, OSError) as error:
-            raise BadInput(f"the filter {where!r} cannot be used on {dataset.name}: {str(error).splitlines()[0][:160]}") from None
+            raise BadInput(
+                f"the filter {where!r} cannot be used on {dataset.name}: {str(error).splitlines()[0][:160]}"
+            ) from None
         wanted |= set(found.column("sample_id").to_pylist())
     hits = {d.name: rows for d in cat.datasets() if len(rows := _rows_of(cat, d, wanted))}
     mixes = _mixes_with(cat, set(hits))
-    receipt = {"reason": reason, "samples": len(wanted), "rows": {n: len(r) for n, r in hits.items()}, "mixes": mixes, "dry_run": dry_run}
+    receipt = {
+        "reason": reason,
+        "samples": len(wanted),
+        "rows": {n: len(r) for n, r in hits.items()},
+        "mixes": mixes,
+        "dry_run": dry_run,
+    }
     if dry_run or not hits:
         return receipt
     with run(cat, "retract", f"retract:{now()}", where=where, reason=reason, samples=len(wanted)) as record:
@@ -153,7 +165,9 @@ def _rows_of(cat: Catalog, dataset: Dataset, wanted: set[str]) -> np.ndarray:
     import pyarrow.compute as pc
 
     found = []
-    scanner = cat.lance(dataset.name).scanner(columns=["sample_id"], filter="removed IS NULL OR removed > 0", with_row_id=True)
+    scanner = cat.lance(dataset.name).scanner(
+        columns=["sample_id"], filter="removed IS NULL OR removed > 0", with_row_id=True
+    )
     for batch in scanner.to_batches():
         hit = batch.filter(pc.is_in(batch.column("sample_id"), value_set=ids))
         found.append(hit.column("_rowid").to_numpy())
@@ -163,7 +177,11 @@ def _rows_of(cat: Catalog, dataset: Dataset, wanted: set[str]) -> np.ndarray:
 def _mixes_with(cat: Catalog, names: set[str]) -> list[str]:
     with cat.session() as session:
         held = session.exec(select(Mix)).all()
-    return [f"{m.name}@v{m.version}" for m in held if names & {part["dataset"].split("@")[0] for part in m.lock.get("parts", [])}]
+    return [
+        f"{m.name}@v{m.version}"
+        for m in held
+        if names & {part["dataset"].split("@")[0] for part in m.lock.get("parts", [])}
+    ]
 
 
 def _retract_rows(cat: Catalog, name: str, rows: np.ndarray, reason: str, run_id: str) -> None:
@@ -190,7 +208,16 @@ def _retract_rows(cat: Catalog, name: str, rows: np.ndarray, reason: str, run_id
         session.add(current)
         record_columns(session, current, measured)
         add_counts(session, run_id, retracted=count)
-        session.add(Edge(run_id=run_id, verb="retract", source=name, target=f"{name}@v{current.head}", counts={"retracted": count}, details={"reason": reason}))
+        session.add(
+            Edge(
+                run_id=run_id,
+                verb="retract",
+                source=name,
+                target=f"{name}@v{current.head}",
+                counts={"retracted": count},
+                details={"reason": reason},
+            )
+        )
 
     publish(cat, dataset.id, change, record)
 
@@ -203,7 +230,9 @@ def tag(cat: Catalog, ref: str, label: str) -> Tag:
         raise BadInput(f"a tag cannot look like a version: {label!r}")
     check_name(label)
     with cat.session() as session:
-        made = session.merge(Tag(dataset_id=found.dataset.id, name=label, version=found.number, actor=cat.settings.actor))
+        made = session.merge(
+            Tag(dataset_id=found.dataset.id, name=label, version=found.number, actor=cat.settings.actor)
+        )
         session.commit()
         return made
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -63,7 +62,9 @@ class Job:
         return any(step.plugin.cost in ("gpu", "api") for step in self.steps)
 
     def to_json(self) -> bytes:
-        return orjson.dumps({**{k: v for k, v in asdict(self).items() if k != "steps"}, "steps": [step_to_json(s) for s in self.steps]})
+        return orjson.dumps(
+            {**{k: v for k, v in asdict(self).items() if k != "steps"}, "steps": [step_to_json(s) for s in self.steps]}
+        )
 
     @classmethod
     def from_json(cls, body: bytes | str) -> Job:
@@ -139,7 +140,9 @@ def context(job: Job, step: Step, *, fitting: bool = False, tick: Callable[[int]
     elif plugin.pattern == "fit":
         ctx.state = load_state(cat, step)
         if ctx.state is None:
-            raise Corrupt(f"the fitted state of {step.scorer} ({step.fingerprint}) is not in the metadata store; use --refit")
+            raise Corrupt(
+                f"the fitted state of {step.scorer} ({step.fingerprint}) is not in the metadata store; use --refit"
+            )
     if plugin.load and not fitting:
         key = f"{step.fingerprint}:{ctx.device}:{ctx.dtype}"
         if key not in _MODELS:

@@ -115,8 +115,12 @@ def plan(
         _add(cat, found, scorer, wanted, target, steps, known, asked=True, refit=refit)
     if unused := set(given) - taken:
         options = sorted({p for name in scorers for p in get_scorer(name).params.model_fields})
-        raise BadInput(f"none of {', '.join(scorers)} has a parameter {sorted(unused)[0]!r}; there are: {', '.join(options) or 'none'}")
-    named = _with_aliases(found, list(steps.values()), known, aliases or {})
+        raise BadInput(
+            f"none of {', '.join(scorers)} has a parameter {sorted(unused)[0]!r}; there are: {', '.join(options) or 'none'}"
+        )
+    with cat.session() as session:
+        bases = {r.fingerprint: r.base for r in session.exec(select(Recipe)) if r.base}
+    named = _with_aliases(found, list(steps.values()), known, aliases or {}, bases)
     below = _sample_bound(cat, found, sample) if sample and sample < found.dataset.rows else None
     counted = tuple(_count_missing(cat, found, step, known, below) for step in named)
     return Plan(found.ref, found.dataset.rows, counted, sample, below)
@@ -145,7 +149,9 @@ def _upstream(scorer: Scorer) -> dict[str, Scorer]:
             continue
         writer = _writers().get(name)
         if writer is None:
-            raise BadInput(f"scorer {scorer.name} reads {name!r}, which no scorer writes; install the plug-in that does")
+            raise BadInput(
+                f"scorer {scorer.name} reads {name!r}, which no scorer writes; install the plug-in that does"
+            )
         found[name] = get_scorer(writer)
     return found
 
@@ -236,7 +242,9 @@ def _target(cat: Catalog, scorer: Scorer, target: str | None) -> dict[str, str]:
     if held.version is None or not held.version.rows:
         raise BadInput(f"target {target!r} has no published rows; ingest it first")
     if held.dataset.role == "eval":
-        raise Refused(f"{target!r} has role eval and is protected: choose a train split as the target", missing=[target])
+        raise Refused(
+            f"{target!r} has role eval and is protected: choose a train split as the target", missing=[target]
+        )
     return {"ref": held.ref, "digest": held.version.digest}
 
 
@@ -247,7 +255,9 @@ def _evals(cat: Catalog) -> list[dict[str, str]]:
             held = cat.resolve(dataset.name)
             found.append({"ref": held.ref, "digest": held.version.digest if held.version else ""})
     if not found:
-        raise BadInput("no dataset has role eval, so there is nothing to check against: `strata ingest FILE --as NAME --role eval`")
+        raise BadInput(
+            "no dataset has role eval, so there is nothing to check against: `strata ingest FILE --as NAME --role eval`"
+        )
     return found
 
 
@@ -256,7 +266,9 @@ def _population(cat: Catalog, found: Resolved, scorer: Scorer, base: str, refit:
     assert found.version is not None
     if scorer.pattern == "fit" and not refit:
         with cat.session() as session:
-            prints = session.exec(select(ColumnRecord.fingerprint).where(ColumnRecord.dataset_id == found.dataset.id)).all()
+            prints = session.exec(
+                select(ColumnRecord.fingerprint).where(ColumnRecord.dataset_id == found.dataset.id)
+            ).all()
             held = session.exec(select(Recipe).where(Recipe.base == base, Recipe.fingerprint.in_(prints))).first()  # type: ignore[attr-defined]
         if held is not None:
             return held.body["population"]
@@ -269,10 +281,15 @@ def fingerprint(recipe: dict[str, Any]) -> str:
 
 
 def _with_aliases(
-    found: Resolved, steps: list[Step], known: dict[str, ColumnRecord], asked: dict[str, str]
+    found: Resolved,
+    steps: list[Step],
+    known: dict[str, ColumnRecord],
+    asked: dict[str, str],
+    bases: dict[str, str],
 ) -> list[Step]:
     """Short names: the output's name (with the target's, where there is one); a taken one gets a suffix."""
     taken = {column.alias: column.physical for column in known.values()}
+    by_alias = {column.alias: column for column in known.values()}
     own = field_names(found.dataset.kind)
     legal = {name for step in steps for name in step.outputs}
     if unknown := set(asked) - legal:
@@ -286,7 +303,8 @@ def _with_aliases(
                 continue
             tail = "_" + step.target.split("@")[0].replace("-", "_").replace(".", "_") if step.target else ""
             alias = asked.get(name) or f"{name}{tail}"
-            if alias in taken or alias in own:
+            replaces = alias in by_alias and bases.get(by_alias[alias].fingerprint) == step.base
+            if (alias in taken and not (replaces and step.plugin.pattern == "global")) or alias in own:
                 if name in asked:
                     raise BadInput(f"column {alias!r} exists in {found.dataset.name}; choose another name with --as")
                 alias = f"{alias}_{step.fingerprint[:4]}"

@@ -14,30 +14,35 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from catalog.statistics import column_statistics
 from sqlmodel import Session, select
 
 from catalog import states
 from catalog.catalog import Catalog, Resolved
-from catalog.digests import add_digests, row_digest
+from catalog.digests import content_id
 from catalog.errors import BadInput, NameTaken, Refused
 from catalog.meta.models import ColumnRecord, Dataset, Edge, Recipe, Version
 from catalog.plugins import get_transform
 from catalog.runs import Progress, add_counts, run
 from catalog.schema import TIERS, sample_schema
-from catalog.statistics import RowStatistics, column_statistics
 from catalog.store import checkpoints, write_fragment
 from catalog.store.columns import attach
 from catalog.store.publish import publish
 from catalog.store.rows import append_fragments, mark_removed
 from catalog.store.tables import ColumnFile, write_column_file
 from catalog.tiers import evidence_of, require
-from catalog.versions import record_columns, version_facts
+from catalog.versions import version_facts
 from flows.planner import fingerprint, plan
 from flows.recipe import PromotionRecipe, load_recipe
 from flows.runner import score
 from flows.waterfall import KEPT, Waterfall, expressions, used_columns, verdicts
 
-DEFAULT_RECIPES = {("text", "L1"): "web", ("chat", "L1"): "sft", ("task", "L1"): "sft", ("preference", "L1"): "preference"}
+DEFAULT_RECIPES = {
+    ("text", "L1"): "web",
+    ("chat", "L1"): "sft",
+    ("task", "L1"): "sft",
+    ("preference", "L1"): "preference",
+}
 
 
 @dataclass
@@ -86,7 +91,9 @@ def promote(
         found = cat.resolve(found.ref)
     _check_columns(cat, found, body, where, dry_run)
     used = used_columns(cat, found, body, where)
-    evidence = evidence_of(cat, found, used=used, edits=tuple(body.edits), selects=bool(where or body.keep or body.drop))
+    evidence = evidence_of(
+        cat, found, used=used, edits=tuple(body.edits), selects=bool(where or body.keep or body.drop)
+    )
     if not dry_run:
         require(to, evidence, target)
     unit = "tokens" if any(c.alias == "tokens" for c in cat.columns(found.dataset.name)) else "chars"
@@ -117,10 +124,16 @@ def _recipe_for(
             raise BadInput("promotion to L2 needs a choice: --recipe select-web, --where SQL or --select SELECTION")
         source = {"name": f"selection to {to}", "to": to}
     body = load_recipe(source, variables)
+    if body.edits and found.dataset.kind != "text":
+        raise BadInput(
+            f"recipe {body.name!r} edits text, and {found.dataset.name} is {found.dataset.kind}; edits work on kind text"
+        )
     if body.to != to:
         raise BadInput(f"recipe {body.name!r} promotes to {body.to}, not {to}")
     if body.kinds and found.dataset.kind not in body.kinds:
-        raise BadInput(f"recipe {body.name!r} is for {', '.join(body.kinds)}; {found.dataset.name} is {found.dataset.kind}")
+        raise BadInput(
+            f"recipe {body.name!r} is for {', '.join(body.kinds)}; {found.dataset.name} is {found.dataset.kind}"
+        )
     return body
 
 
@@ -143,7 +156,9 @@ def _check_target(cat: Catalog, found: Resolved, target: str, to: str) -> None:
         if noun := cat._noun(target):
             raise NameTaken(f"the name {target!r} is taken by a {noun}; choose another with --as")
     elif held.tier != to or (held.parent or "").split("@")[0] != found.dataset.name:
-        raise NameTaken(f"{target!r} exists (tier {held.tier}, from {held.parent or 'ingest'}); choose another with --as")
+        raise NameTaken(
+            f"{target!r} exists (tier {held.tier}, from {held.parent or 'ingest'}); choose another with --as"
+        )
 
 
 def _check_columns(cat: Catalog, found: Resolved, body: PromotionRecipe, where: str | None, dry_run: bool) -> None:
@@ -159,12 +174,18 @@ def _check_columns(cat: Catalog, found: Resolved, body: PromotionRecipe, where: 
             lacking += [f"{step.scorer} ({step.missing} rows)" for step in todo]
         if lacking:
             names = " ".join(item.scorer for item in body.scores)
-            raise Refused(f"a dry run computes nothing, and these are missing: {', '.join(lacking)}; `strata score {found.dataset.name} {names}` first", missing=lacking)
+            raise Refused(
+                f"a dry run computes nothing, and these are missing: {', '.join(lacking)}; `strata score {found.dataset.name} {names}` first",
+                missing=lacking,
+            )
     used = used_columns(cat, found, body, where)
     partial = [c for c in cat.columns(found.dataset.name) if c.alias in used and c.covered < found.dataset.rows]
     if partial and body.missing == "error":
         listed = ", ".join(f"{c.alias} ({c.covered} of {found.dataset.rows} rows)" for c in partial)
-        raise Refused(f"rules of {body.name!r} read columns that do not cover {found.ref}: {listed}; score the rest or set missing: drop | keep", missing=[c.alias for c in partial])
+        raise Refused(
+            f"rules of {body.name!r} read columns that do not cover {found.ref}: {listed}; score the rest or set missing: drop | keep",
+            missing=[c.alias for c in partial],
+        )
 
 
 class _Promotion:
@@ -217,7 +238,9 @@ class _Promotion:
         def record(session: Session, dataset: Dataset) -> None:
             session.merge(Recipe(fingerprint=digest, scorer="promote", body=recipe, base=digest))
             alias = f"verdict_{self.target}".replace("-", "_").replace(".", "_")
-            older = session.exec(select(ColumnRecord).where(ColumnRecord.dataset_id == dataset.id, ColumnRecord.alias == alias)).first()
+            older = session.exec(
+                select(ColumnRecord).where(ColumnRecord.dataset_id == dataset.id, ColumnRecord.alias == alias)
+            ).first()
             if older is not None:  # the newest promotion owns the short name; the older verdict stays readable
                 older.alias = f"{alias}_{older.fingerprint[:4]}"
                 session.add(older)
@@ -262,7 +285,6 @@ class _Promotion:
         held_ids, held_rows = self._held(dataset)
         schema = self._schema()
         units = checkpoints.load(cat, key)
-        kept_ids: list[np.ndarray] = []
         for fragment in self.table.get_fragments():
             unit = str(fragment.fragment_id)
             if unit not in units:
@@ -271,7 +293,7 @@ class _Promotion:
         bodies = list(units.values())
         self.report.edited = sum(body["edited"] for body in bodies)
         self.report.carried = sorted(column.alias for column in self.columns)
-        gone = self._gone(held_ids, held_rows, verdict, kept_ids)
+        gone = self._gone(held_ids, held_rows, verdict)
         added = sum(body["rows"] for body in bodies)
         if dataset.head and not added and not len(gone):
             self.report.unchanged = True
@@ -283,11 +305,15 @@ class _Promotion:
 
         def change(table: Any, current: Dataset) -> Any:
             if current.head + 1 != number:
-                raise Refused(f"{self.target} got a new version from another process; run the command again", missing=["head"])
+                raise Refused(
+                    f"{self.target} got a new version from another process; run the command again", missing=["head"]
+                )
             done = append_fragments(cat, table, [body["fragment"] for body in bodies if body["fragment"]])
             if len(gone):
                 done, _ = mark_removed(cat, done, gone, number)
-            measured.update(column_statistics(done, {c.physical: c.state for c in self.columns if c.physical in done.schema.names}))
+            measured.update(
+                column_statistics(done, {c.physical: c.state for c in self.columns if c.physical in done.schema.names})
+            )
             measured["rows"] = version_facts(done)
             return done
 
@@ -298,40 +324,53 @@ class _Promotion:
         publish(cat, dataset.id, change, record)
 
     def _held(self, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
-        """Sorted (sample_id + content_id) keys of the live rows of an existing target, and their row ids."""
+        """Sorted sample ids of the live rows of an existing target, and their row ids."""
         if not dataset.head:
-            return np.empty(0, "S64"), np.empty(0, np.uint64)
+            return np.empty(0, "S32"), np.empty(0, np.uint64)
         keys, rows = [], []
-        for batch in self.cat.scan(self.target, ["sample_id", "meta"], with_row_id=True, batch_rows=65536):
-            keys.append(np.array(batch.column("sample_id").to_pylist(), "S64"))
+        for batch in self.cat.scan(self.target, ["sample_id"], with_row_id=True, batch_rows=65536):
+            keys.append(np.array(batch.column("sample_id").to_pylist(), "S32"))
             rows.append(batch.column("_rowid").to_numpy())
         joined, ids = np.concatenate(keys), np.concatenate(rows)
         order = np.argsort(joined)
         return joined[order], ids[order]
 
-    def _gone(self, held: np.ndarray, rows: np.ndarray, verdict: tuple[np.ndarray, pa.Array], _: Any) -> np.ndarray:
+    def _gone(self, held: np.ndarray, rows: np.ndarray, verdict: tuple[np.ndarray, pa.Array]) -> np.ndarray:
         """Row ids of the target's rows whose sample is not kept any more."""
         if not len(held):
             return np.empty(0, np.uint64)
         ids, names = verdict
         kept_rows = ids[pc.equal(pc.cast(names, pa.string()), KEPT).to_numpy(zero_copy_only=False)]
-        kept = self.table._take_rows(pa.array(kept_rows), columns=["sample_id"]).column("sample_id") if len(kept_rows) else pa.array([], pa.string())
-        still = np.isin(held, np.array(kept.to_pylist(), "S64"))
+        kept = (
+            self.table._take_rows(pa.array(kept_rows), columns=["sample_id"]).column("sample_id")
+            if len(kept_rows)
+            else pa.array([], pa.string())
+        )
+        still = np.isin(held, np.array(kept.to_pylist(), "S32"))
         return rows[~still]
 
     def _schema(self) -> pa.Schema:
         """Sample fields, then every computed column and its state, as the source table holds them."""
         own = sample_schema(self.found.dataset.kind, self.body.to)
         held = self.table.schema
-        names = dict.fromkeys(n for c in self.columns for n in (c.physical, c.state) if not n.startswith(("verdict__", "promote__")))
+        names = dict.fromkeys(
+            n for c in self.columns for n in (c.physical, c.state) if not n.startswith(("verdict__", "promote__"))
+        )
         return pa.schema([*own, *(held.field(name) for name in names)])
 
-    def _copy(self, dataset: Dataset, fragment: Any, verdict: tuple[np.ndarray, pa.Array], held: np.ndarray, schema: pa.Schema, number: int) -> dict[str, Any]:
+    def _copy(
+        self,
+        dataset: Dataset,
+        fragment: Any,
+        verdict: tuple[np.ndarray, pa.Array],
+        held: np.ndarray,
+        schema: pa.Schema,
+        number: int,
+    ) -> dict[str, Any]:
         """Copy the kept, new rows of one source fragment into an unpublished fragment of the target."""
         ids, names = verdict
         kept = np.sort(ids[pc.equal(pc.cast(names, pa.string()), KEPT).to_numpy(zero_copy_only=False)])
-        facts = {"rows": 0, "edited": 0, "digest": [0, 0]}
-        statistics = RowStatistics()
+        facts = {"rows": 0, "edited": 0}
         own = sample_schema(self.found.dataset.kind).names
         columns = [n for n in schema.names if n in own or n in self.table.schema.names]
 
@@ -339,7 +378,7 @@ class _Promotion:
             for batch in fragment.scanner(columns=columns, with_row_id=True, batch_size=8192).to_batches():
                 mask = np.isin(batch.column("_rowid").to_numpy(), kept)
                 if len(held):
-                    mask &= ~np.isin(np.array(batch.column("sample_id").to_pylist(), "S64"), held)
+                    mask &= ~np.isin(np.array(batch.column("sample_id").to_pylist(), "S32"), held)
                 self.progress.tick(batch.num_rows)
                 batch = batch.filter(pa.array(mask))
                 if not batch.num_rows:
@@ -347,16 +386,12 @@ class _Promotion:
                 batch, edited = self._edited(batch, schema, number)
                 facts["rows"] += batch.num_rows
                 facts["edited"] += edited
-                statistics.add(batch)
-                facts["digest"] = add_digests(facts["digest"], row_digest(batch.column("sample_id"), batch.column("content_id")))
                 yield batch
 
         written = write_fragment(dataset.uri, self.cat.settings.storage, schema, batches())
-        return {**facts, "fragment": written, "statistics": statistics.to_json()}
+        return {**facts, "fragment": written}
 
     def _edited(self, batch: pa.RecordBatch, schema: pa.Schema, number: int) -> tuple[pa.RecordBatch, int]:
-        from catalog.ingest.ids import content_ids
-
         columns = {name: batch.column(name) for name in schema.names if name in batch.schema.names}
         columns["added"] = pa.array(np.full(batch.num_rows, number), pa.int32())
         edited = np.zeros(batch.num_rows, bool)
@@ -367,14 +402,24 @@ class _Promotion:
             edited |= mask.to_numpy(zero_copy_only=False)
             columns["text"] = pc.if_else(mask, fresh, columns["text"])
         if edited.any():
-            columns["content_id"] = pc.if_else(pa.array(edited), content_ids(columns["text"]), columns["content_id"])
+            fresh_ids = [
+                content_id("text", {"text": text}) for text in columns["text"].filter(pa.array(edited)).to_pylist()
+            ]
+            columns["content_id"] = pc.replace_with_mask(columns["content_id"], pa.array(edited), pa.array(fresh_ids))
             for name in schema.names:
                 if "__" in name:
-                    columns[name] = pc.if_else(pa.array(edited), pa.scalar(None, schema.field(name).type), columns[name])
-        arrays = [columns[name] if name in columns else pa.nulls(batch.num_rows, schema.field(name).type) for name in schema.names]
+                    columns[name] = pc.if_else(
+                        pa.array(edited), pa.scalar(None, schema.field(name).type), columns[name]
+                    )
+        arrays = [
+            columns[name] if name in columns else pa.nulls(batch.num_rows, schema.field(name).type)
+            for name in schema.names
+        ]
         return pa.RecordBatch.from_arrays(arrays, schema=schema), int(edited.sum())
 
-    def _record(self, session: Session, current: Dataset, number: int, added: int, gone: int, measured: dict[str, Any]) -> None:
+    def _record(
+        self, session: Session, current: Dataset, number: int, added: int, gone: int, measured: dict[str, Any]
+    ) -> None:
         facts = measured["rows"]
         report, waterfall = self.report, self.report.waterfall
         version = Version(
@@ -383,13 +428,20 @@ class _Promotion:
             statistics=facts["statistics"],
         )  # fmt: skip
         session.add(version)
-        current.head, current.rows, current.removed, current.parent = number, facts["rows"], current.removed + gone, self.found.ref
+        current.head, current.rows, current.removed, current.parent = (
+            number,
+            facts["rows"],
+            current.removed + gone,
+            self.found.ref,
+        )
         session.add(current)
         held = {c.physical: c for c in session.exec(select(ColumnRecord).where(ColumnRecord.dataset_id == current.id))}
         for source in self.columns:
             if source.physical not in measured:
                 continue
-            column = held.get(source.physical) or ColumnRecord(**{**source.model_dump(exclude={"id", "created"}), "dataset_id": current.id})
+            column = held.get(source.physical) or ColumnRecord(
+                **{**source.model_dump(exclude={"id", "created"}), "dataset_id": current.id}
+            )
             seen = measured[source.physical]
             column.covered = sum(seen["states"].get(states.NAMES[code], 0) for code in states.DONE)
             column.states, column.statistics, column.digest = seen["states"], seen["statistics"], seen["digest"]

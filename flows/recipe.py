@@ -84,13 +84,19 @@ def load_recipe(source: str | Path | dict[str, Any], variables: dict[str, Any] |
     given = {**(body.get("variables") or {}), **(variables or {})}
     if unknown := set(variables or {}) - set(body.get("variables") or {}):
         legal = ", ".join(body.get("variables") or {}) or "none"
-        raise BadInput(f"recipe {body.get('name')!r} has no variable {sorted(unknown)[0]!r}; its variables are: {legal}")
+        raise BadInput(
+            f"recipe {body.get('name')!r} has no variable {sorted(unknown)[0]!r}; its variables are: {legal}"
+        )
     try:
-        return PromotionRecipe(**{**_fill({k: v for k, v in body.items() if k != "variables"}, given), "variables": given})
+        return PromotionRecipe(
+            **{**_fill({k: v for k, v in body.items() if k != "variables"}, given), "variables": given}
+        )
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BadInput(f"recipe {source if not isinstance(source, dict) else body.get('name')}: {where}: {first['msg']}") from None
+        raise BadInput(
+            f"recipe {source if not isinstance(source, dict) else body.get('name')}: {where}: {first['msg']}"
+        ) from None
 
 
 def _read(source: str) -> Any:

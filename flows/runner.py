@@ -112,7 +112,9 @@ def run_stage(job: Job, mapper: Mapper, progress: Progress) -> None:
 def _units(job: Job) -> list[int]:
     from catalog.store.tables import open_table
 
-    return [f.fragment_id for f in open_table(job.uri, job.lance_version, job.catalog().settings.storage).get_fragments()]
+    return [
+        f.fragment_id for f in open_table(job.uri, job.lance_version, job.catalog().settings.storage).get_fragments()
+    ]
 
 
 def pool_mapper(workers: int | None = None) -> Mapper:
@@ -242,7 +244,10 @@ def publish_stage(job: Job, payloads: list[dict[str, Any]]) -> None:
                 source=job.ref,
                 target=f"column:{job.steps[-1].fingerprint}",
                 counts=counts,
-                details={"columns": [alias for step in job.steps for alias in step.aliases.values()], "seconds": sum(b["seconds"] for b in payloads)},
+                details={
+                    "columns": [alias for step in job.steps for alias in step.aliases.values()],
+                    "seconds": sum(b["seconds"] for b in payloads),
+                },
             )
         )
         checkpoints.clear(session, job.key)
@@ -251,12 +256,23 @@ def publish_stage(job: Job, payloads: list[dict[str, Any]]) -> None:
 
 
 def _record_step(
-    session: Session, dataset: Dataset, job: Job, step: Step, measured: dict[str, dict[str, Any]], fitted: dict[str, Any]
+    session: Session,
+    dataset: Dataset,
+    job: Job,
+    step: Step,
+    measured: dict[str, dict[str, Any]],
+    fitted: dict[str, Any],
 ) -> None:
     plugin = step.plugin
     scope = {"map": "row", "fit": "fitted", "global": "population"}[plugin.pattern]
     session.merge(
-        Recipe(fingerprint=step.fingerprint, scorer=step.scorer, body=step.recipe, base=step.base, source_digest=plugin.source_digest)
+        Recipe(
+            fingerprint=step.fingerprint,
+            scorer=step.scorer,
+            body=step.recipe,
+            base=step.base,
+            source_digest=plugin.source_digest,
+        )
     )
     held = {c.physical: c for c in session.exec(select(ColumnRecord).where(ColumnRecord.dataset_id == dataset.id))}
     taken = {c.alias for c in held.values()}
@@ -266,7 +282,14 @@ def _record_step(
         column = held.get(physical)
         if column is None:
             alias = step.aliases[out.name]
-            if alias in taken:  # another process published under this alias meanwhile
+            if older := next(
+                (c for c in held.values() if c.alias == alias and _same_but_population(session, c, step)), None
+            ):
+                # The newest row set owns the short name; the older column stays readable under its version.
+                older.alias = f"{alias}_v{(older.population or '@v0').rsplit('@v')[-1]}"
+                session.add(older)
+                session.flush()
+            elif alias in taken:  # another process published under this alias meanwhile
                 alias = f"{alias}_{step.fingerprint[:4]}"
             column = ColumnRecord(
                 dataset_id=dataset.id, alias=alias, physical=physical, state=step.state, fingerprint=step.fingerprint,
@@ -277,6 +300,11 @@ def _record_step(
         column.states, column.statistics, column.digest = facts["states"], facts["statistics"], facts["digest"]
         column.report, column.run_id = fitted.get("report", {}), job.run_id
         session.add(column)
+
+
+def _same_but_population(session: Session, column: ColumnRecord, step: Step) -> bool:
+    recipe = session.get(Recipe, column.fingerprint)
+    return column.scope == "population" and recipe is not None and recipe.base == step.base
 
 
 def _report(cat: Catalog, planned: Plan, run_id: str | None) -> Report:
@@ -295,5 +323,3 @@ def _report(cat: Catalog, planned: Plan, run_id: str | None) -> Report:
             held = session.get(Run, run_id)
             report.counts |= held.counts if held else {}
     return report
-
-

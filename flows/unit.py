@@ -37,7 +37,9 @@ def run_unit(job: Job, fragment_id: int, tick: Callable[[int], None] = lambda ro
     counts = {"computed": 0, "reused": 0}
 
     def batches() -> Iterator[pa.RecordBatch]:
-        contents = table.get_fragment(fragment_id).to_table(columns=["content_id"]).column("content_id").combine_chunks()
+        contents = (
+            table.get_fragment(fragment_id).to_table(columns=["content_id"]).column("content_id").combine_chunks()
+        )
         known = {step.fingerprint: elsewhere(cat, job, step, contents) for step in job.steps}
         for start, window in _windows(job, table, fragment_id):
             yield _window(job, cat, fragment_id, start, window, known, counts)
@@ -54,7 +56,9 @@ def run_unit(job: Job, fragment_id: int, tick: Callable[[int], None] = lambda ro
 def reusable(job: Job, payload: dict[str, Any]) -> bool:
     """Whether a checkpoint's file is still there; on object stores the attach finds out."""
     file = ColumnFile.from_json(payload["file"])
-    return set(file.columns) == set(job.fields.names) and ("://" in job.uri or os.path.exists(f"{job.uri}/data/{file.path}"))
+    return set(file.columns) == set(job.fields.names) and (
+        "://" in job.uri or os.path.exists(f"{job.uri}/data/{file.path}")
+    )
 
 
 def _windows(job: Job, table: Any, fragment_id: int) -> Iterator[tuple[int, pa.RecordBatch]]:
@@ -119,7 +123,9 @@ def _step(
     names = [out.name for out in plugin.writes]
     held_state = rows.column(step.state) if step.state in rows.schema.names else pa.nulls(total, pa.uint8())
     outputs = {
-        name: rows.column(step.outputs[name]) if step.outputs[name] in rows.schema.names else pa.nulls(total, plugin.out(name).type)
+        name: rows.column(step.outputs[name])
+        if step.outputs[name] in rows.schema.names
+        else pa.nulls(total, plugin.out(name).type)
         for name in names
     }
     live = pc.is_null(rows.column("removed"))
@@ -177,7 +183,9 @@ def checked(step: Step, result: dict[str, Any], rows: int) -> dict[str, pa.Array
     plugin, done = step.plugin, {}
     for out in plugin.writes:
         if out.name not in result:
-            raise StrataError(f"scorer {plugin.name} did not return {out.name!r}; its plug-in {plugin.module} needs mending")
+            raise StrataError(
+                f"scorer {plugin.name} did not return {out.name!r}; its plug-in {plugin.module} needs mending"
+            )
         array = result[out.name]
         array = array.combine_chunks() if isinstance(array, pa.ChunkedArray) else pa.array(array, out.type)
         if len(array) != rows or array.type != out.type:
@@ -192,7 +200,10 @@ def checked(step: Step, result: dict[str, Any], rows: int) -> dict[str, pa.Array
         for out in plugin.writes[1:]:
             valid = pc.or_(valid, pc.is_valid(done[out.name]))
         state = pc.if_else(valid, pa.scalar(states.VALUE, pa.uint8()), pa.scalar(states.UNDEFINED, pa.uint8()))
-    return {**done, "_state": pa.array(state, pa.uint8()) if not isinstance(state, pa.Array) else state.cast(pa.uint8())}
+    return {
+        **done,
+        "_state": pa.array(state, pa.uint8()) if not isinstance(state, pa.Array) else state.cast(pa.uint8()),
+    }
 
 
 # -- values another dataset already has ----------------------------------------------------------------------------

@@ -38,7 +38,9 @@ class Waterfall:
 
 def used_columns(cat: Catalog, found: Resolved, recipe: PromotionRecipe, where: str | None) -> set[str]:
     """Columns and fields that the rules read; unknown names are `NotFound`."""
-    known = set(table_schema(found.dataset.kind, found.dataset.tier).names) | {c.alias for c in cat.columns(found.dataset.name)}
+    known = set(table_schema(found.dataset.kind, found.dataset.tier).names) | {
+        c.alias for c in cat.columns(found.dataset.name)
+    }
     used: set[str] = set()
     for text in [rule.expression for rule in recipe.drop] + [t for t in (recipe.keep, where) if t]:
         used |= where_columns(text, known, found.dataset.name)
@@ -92,7 +94,9 @@ def _hits(column: pa.ChunkedArray, name: str, recipe: PromotionRecipe, found: Re
     return column.to_numpy().astype(bool)
 
 
-def _count(waterfall: Waterfall, batch: pa.RecordBatch, hits: list[np.ndarray], verdict: np.ndarray, rules: list[str]) -> None:
+def _count(
+    waterfall: Waterfall, batch: pa.RecordBatch, hits: list[np.ndarray], verdict: np.ndarray, rules: list[str]
+) -> None:
     unit = "tokens" if "tokens" in batch.schema.names else "chars"
     size = np.nan_to_num(batch.column(unit).to_numpy(zero_copy_only=False).astype(float)).astype(np.int64)
     _add(waterfall.total, np.ones(len(verdict), bool), size)

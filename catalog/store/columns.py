@@ -32,11 +32,12 @@ if TYPE_CHECKING:
 
 
 def attach(
-    cat: Catalog, table: lance.LanceDataset, files: Sequence[ColumnFile], fields: pa.Schema
+    cat: Catalog, table: lance.LanceDataset, files: Sequence[ColumnFile], fields: pa.Schema, deciders: dict[str, str]
 ) -> lance.LanceDataset:
     """Commit column files to `table` (two Lance commits at most) and return the table at its new version.
 
     fields: schema of the columns; columns the table lacks are added empty first, which writes no data.
+    deciders: column -> state column that tells which of two values of a row is the computed one.
     """
     import lance
 
@@ -82,8 +83,8 @@ def _settle(
         for fragment_id, fragment in current.items():
             if fragment_id not in ready and (found := _realign(cat, table, fragment, ids, values, fields)) is not None:
                 ready[fragment_id] = found
-    ids = field_ids(table)
-    wanted = {ids[name] for name in fields.names}
+    numbers = field_ids(table)
+    wanted = {numbers[name] for name in fields.names}
     for fragment_id, file in list(ready.items()):
         held = {field for data in current[fragment_id].metadata.files for field in data.fields}
         if held & wanted:
