@@ -83,6 +83,7 @@ def promote(
     check(cat, "read" if dry_run else "write", found.dataset.name)
     body = _recipe_for(found, to, recipe, variables, where, selection)
     where = _where_of(cat, found, where, selection)
+    body = _with_names(cat, found, body)
     target = name or f"{found.dataset.name}-{to.lower()}"
     _check_target(cat, found, target, to)
     if not dry_run:
@@ -135,6 +136,23 @@ def _recipe_for(
             f"recipe {body.name!r} is for {', '.join(body.kinds)}; {found.dataset.name} is {found.dataset.kind}"
         )
     return body
+
+
+def _with_names(cat: Catalog, found: Resolved, body: PromotionRecipe) -> PromotionRecipe:
+    """Put the aliases of the recipe's own columns in place of {name} in its rules."""
+    names = {}
+    for item in body.scores:
+        if item.name:
+            step = plan(cat, found.ref, [item.scorer], params=item.params, target=item.target).steps[-1]
+            names[item.name] = next(iter(step.aliases.values()))
+
+    def filled(text: str) -> str:
+        for name, alias in names.items():
+            text = text.replace("{" + name + "}", alias)
+        return text
+
+    drop = [r.model_copy(update={"where": filled(r.where), "by_language": {k: filled(v) for k, v in r.by_language.items()}}) for r in body.drop]
+    return body.model_copy(update={"drop": drop, "keep": filled(body.keep) if body.keep else None})
 
 
 def _where_of(cat: Catalog, found: Resolved, where: str | None, selection: str | None) -> str | None:

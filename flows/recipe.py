@@ -27,10 +27,11 @@ from catalog.errors import BadInput, NotFound
 
 
 class ScoreItem(BaseModel):
-    """A scorer that must have run; `target` for those that need one."""
+    """A scorer that must have run; `target` for those that need one; `as`: rules call its first output {that}."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
     scorer: str
+    name: str | None = Field(None, alias="as")
     params: dict[str, Any] = {}
     target: str | None = None
 
