@@ -47,3 +47,58 @@ def text_dataset(
 def errors_of(cat: Catalog, *, deep: bool = True) -> list[str]:
     """What `strata doctor` would call an error; empty when the catalog is whole."""
     return [f"{f.object}: {f.message}" for f in cat.doctor(deep=deep) if f.level == "error"]
+
+
+def append_texts(cat: Catalog, name: str, texts: Sequence[str], *, fragments: int = 1, **facts: Any) -> str:
+    """Publish texts as the next version of a dataset of kind text, through the store alone; returns the reference."""
+    import numpy as np
+    import pyarrow as pa
+
+    from catalog.digests import content_id
+    from catalog.meta.models import Version
+    from catalog.schema import sample_schema
+    from catalog.store import write_fragment
+    from catalog.store.publish import publish
+    from catalog.store.rows import append_fragments
+    from catalog.versions import version_facts
+
+    dataset = cat.find(name) or cat.create_dataset(name, kind="text", tier="L0", **facts)
+    schema, number, start = sample_schema("text"), dataset.head + 1, dataset.rows + dataset.removed
+    ids = [content_id("text", {"text": text}) for text in texts]
+    columns = {field.name: pa.nulls(len(texts), field.type) for field in schema} | {
+        "sample_id": pa.array([content_id("text", {"text": f"{name} {start + i}"}) for i in range(len(texts))]),
+        "content_id": pa.array(ids),
+        "text": pa.array(texts, pa.string()),
+        "source": pa.array([name] * len(texts)),
+        "added": pa.array(np.full(len(texts), number), pa.int32()),
+    }
+    whole = pa.RecordBatch.from_pydict(columns, schema=schema)
+    step = -(-len(texts) // fragments)
+    written = [
+        write_fragment(dataset.uri, cat.settings.storage, schema, [whole.slice(at, step)])
+        for at in range(0, len(texts), step)
+    ]
+    made: list[dict[str, Any]] = []
+
+    def change(table: Any, current: Any) -> Any:
+        done = append_fragments(cat, table, written)
+        made.append(version_facts(done))
+        return done
+
+    def record(session: Any, current: Any) -> None:
+        facts = made[0]
+        session.add(
+            Version(
+                dataset_id=current.id,
+                number=number,
+                digest=facts["digest"],
+                rows=facts["rows"],
+                added=len(texts),
+                statistics=facts["statistics"],
+            )
+        )
+        current.head, current.rows = number, facts["rows"]
+        session.add(current)
+
+    publish(cat, dataset.id, change, record)
+    return f"{name}@v{number}"
