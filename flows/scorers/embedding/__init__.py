@@ -1,0 +1,1 @@
+"""Scorers from sentence vectors."""

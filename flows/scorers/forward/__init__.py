@@ -1,0 +1,1 @@
+"""Scorers from one forward pass of a causal language model."""
