@@ -89,9 +89,10 @@ def _need_tokens(spec: Spec, parts: list[FoundPart]) -> None:
         name, dataset = label(number, found.part), found.found.dataset.name
         if not _has_tokens(found):
             held = f"covers all but {found.uncovered:,} of its rows" if found.token_column else "is not there"
+            alias = "" if spec.tokens == "tokens" else f" --as {spec.tokens}"
             raise BadInput(
                 f"mix {spec.name}: {name}: tokens are counted by column {spec.tokens!r}, which {held}; "
-                f"run `strata score {dataset} {spec.tokens}`"
+                f"run `strata score {dataset} token_count{alias}`"
             )
         if not found.tokens:
             raise BadInput(f"mix {spec.name}: {name} has no tokens; remove it or count it in samples")

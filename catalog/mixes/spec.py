@@ -62,7 +62,7 @@ class Spec(BaseModel):
     total: int | None = None
     seed: int = 0
     order: OrderSpec = Field(default_factory=OrderSpec)
-    tokens: str = "token_count"  # alias of the column that counts tokens
+    tokens: str = "tokens"  # alias of the column that counts tokens
     parts: list[Part]
 
 

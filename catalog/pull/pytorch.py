@@ -13,6 +13,7 @@ turn, so the sequence does not depend on n. Lance does not survive a fork; worke
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -73,8 +74,10 @@ class StrataIterable(IterableDataset):
         reader.schema(self.columns)
         self.steps()
 
-    def steps(self) -> Steps:
-        steps = Steps(len(self.reader), self.start, None, self.rank, self.world, self.batch_size)
+    def steps(self, start: int | None = None) -> Steps:
+        """The steps from an index on."""
+        begin = self.start if start is None else start
+        steps = Steps(len(self.reader), begin, None, self.rank, self.world, self.batch_size)
         if self.drop_last:
             steps.stop = steps.start + (steps.stop - steps.start) // steps.span * steps.span
         return steps
@@ -157,8 +160,7 @@ class StrataLoader:
 
     def __len__(self) -> int:
         """Steps that are left, short last one included unless dropped."""
-        self.dataset.start = self.position
-        return len(self.dataset.steps())
+        return len(self.dataset.steps(self.position))
 
     def __iter__(self) -> Iterator[Any]:
         self.dataset.start, self.dataset.own_next = self.position, None
@@ -170,12 +172,14 @@ class StrataLoader:
                 yield batch
 
     def _loader(self) -> DataLoader:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([__name__, "pyarrow.dataset"])  # imported once, not once a worker
         return DataLoader(
             self.dataset,
             batch_size=None,
             num_workers=self.workers,
             prefetch_factor=self.prefetch,
-            multiprocessing_context="forkserver",
+            multiprocessing_context=context,
         )
 
     def state_dict(self) -> dict[str, Any]:

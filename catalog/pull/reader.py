@@ -157,7 +157,7 @@ class MixReader:
         """A resumable torch loader; see catalog.pull.pytorch.StrataLoader."""
         return import_module("catalog.pull.pytorch").StrataLoader(self, batch_size, rank, world, workers, **options)
 
-    def hf(self, **options: Any) -> Any:
+    def to_hf(self, **options: Any) -> Any:
         """A Hugging Face dataset; see catalog.pull.hf.to_hf."""
         return import_module("catalog.pull.hf").to_hf(self, **options)
 
