@@ -104,7 +104,7 @@ def write_fragment(
             pa.RecordBatchReader.from_batches(full, stream()),
             uri,
             schema=full,
-            max_rows_per_file=1 << 40,
+            max_rows_per_file=(1 << 32) - 1,  # Lance reads 32 bits of it; more would make a fragment of every batch
             max_bytes_per_file=1 << 50,
             enable_stable_row_ids=True,
             data_storage_version=FORMAT,
