@@ -41,7 +41,7 @@ _LOCAL = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_%+'-]|\.(?!\.)){0,63}$")
 _DOMAIN = re.compile(
     r"@((?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}[A-Za-z]{2,24})(?![A-Za-z0-9@-]|\.[A-Za-z0-9])"
 )
-_LOCAL_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_%+'-.")
+_LOCAL_CHARS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_%+'-.$")
 _RESERVED = re.compile(r"(?:^|\.)(?:example\.(?:com|org|net)|example|test|invalid|localhost|local)$", re.I)
 _FILE = re.compile(r"\.(?:png|jpe?g|gif|svg|webp|ico|css|js|ts|html?|php|json|md|pdf|mp[34])$", re.I)
 
@@ -54,9 +54,9 @@ def _emails(text: str) -> Iterator[tuple[int, int]]:
             first -= 1
         local = text[first:at].lstrip(".'%+-")
         domain = _DOMAIN.match(text, at)
-        if domain and local and len(local) <= 64 and _LOCAL.fullmatch(local) and local[-1] not in ".'":
-            if not _RESERVED.search(domain[1]) and not _FILE.search(domain[1]):
-                yield at - len(local), domain.end()
+        usable = domain and local and len(local) <= 64 and local[-1] not in ".'" and _LOCAL.fullmatch(local)
+        if usable and not _RESERVED.search(domain[1]) and not _FILE.search(domain[1]):
+            yield at - len(local), domain.end()
         at = text.find("@", at + 1)
 
 
@@ -101,7 +101,7 @@ def _ibans(text: str) -> Iterator[tuple[int, int]]:
 def _cards(text: str) -> Iterator[tuple[int, int]]:
     for match in _CARD.finditer(text):
         digits = re.sub(r"\D", "", match[0])
-        if _CARD_RANGES.fullmatch(digits) and luhn(digits) and len(set(digits)) > 2:
+        if _CARD_RANGES.fullmatch(digits) and luhn(digits) and len(set(digits)) > 1:
             yield match.span()
 
 
@@ -109,6 +109,7 @@ def _cards(text: str) -> Iterator[tuple[int, int]]:
 
 _IP4 = re.compile(r"(?<![\w.])(?<!version )(?<!Version )(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?!\w|\.[0-9])")
 _IP6 = re.compile(r"(?<![\w:.])[23][0-9A-Fa-f]{3}:[0-9A-Fa-f:]{2,34}(?![\w:])")
+_NOT_IP = re.compile(r"(?:[0-9]\.){3}[0-9]$|(?:1\.[23]|2\.5)\.")  # section and version numbers; object identifiers
 _SSN = re.compile(r"(?<![\w-])(?!000|666|9)[0-9]{3}-(?!00)[0-9]{2}-(?!0000)[0-9]{4}(?![\w-])")
 _SSN_CUE = re.compile(
     r"(?i)\b(?:ssn|social security)\W{0,3}(?:number|no\.?|#)?\W{0,4}((?!000|666|9)[0-9]{3}[ ]?(?!00)[0-9]{2}[ ]?(?!0000)[0-9]{4})\b"
@@ -117,14 +118,13 @@ _SSN_PRINTED = {"078-05-1120", "219-09-9999"}  # printed in advertisements and n
 
 
 def _ips(text: str) -> Iterator[tuple[int, int]]:
-    for pattern in (_IP4, _IP6):
-        for match in pattern.finditer(text):
-            try:
-                address = ipaddress.ip_address(match[0])
-            except ValueError:
-                continue
-            if address.is_global and not address.is_multicast:
-                yield match.span()
+    for match in [*_IP4.finditer(text), *_IP6.finditer(text)]:
+        try:
+            address = ipaddress.ip_address(match[0])
+        except ValueError:
+            continue
+        if address.is_global and not address.is_multicast and not _NOT_IP.match(match[0]):
+            yield match.span()
 
 
 def _ssns(text: str) -> Iterator[tuple[int, int]]:
@@ -136,8 +136,8 @@ def _ssns(text: str) -> Iterator[tuple[int, int]]:
 
 _GAP = r"[ .\-/\u00a0\u2011]?"
 _CODES = (
-    r"(?:[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|2[1-69][0-9]|3[578][0-9]|42[0-3]|50[0-9]|59[0-9]"
-    r"|6[789][0-9]|8[0578][0-9]|9[679][0-9])"
+    r"(?:[17]|2[07]|3[0-469]|4[013-9]|5[1-8]|6[0-6]|8[1246]|9[0-58]|21[12368]|2[2-6][0-9]|29[01789]|3[578][0-9]|42[013]"
+    r"|50[0-9]|59[0-9]|67[02-9]|68[0-9]|69[0-2]|80[08]|85[02356]|87[08]|88[0-368]|96[0-8]|97[0-79]|99[2-68])"
 )
 _WORLD = re.compile(rf"(?<![\w+])\+{_CODES}{_GAP}(?:\([0-9]{{1,5}}\){_GAP})?[0-9](?:{_GAP}[0-9]){{5,12}}(?![\w])")
 _AREA = r"(?!.11)[2-9][0-9]{2}"

@@ -34,8 +34,8 @@ _KEY_BLOCK = re.compile(
     r"-----BEGIN (?:[A-Z0-9]+ ){0,2}PRIVATE KEY(?: BLOCK)?-----(?:\\n|\\r|\s|[A-Za-z-]+: [^\n]*\n){0,12}[A-Za-z0-9+/=]{40}"
 )
 _ASSIGNED = re.compile(
-    r"(?i)(?<![a-z])(?:[a-z0-9]+[_-])*(?:api[_-]?key|access[_-]?key|secret[_-]?key|private[_-]?key|client[_-]?secret|auth[_-]?token"
-    r"|access[_-]?token|secret|token|passw(?:or)?d|pwd)(?:[_-](?:id|key|value))?[\"']?\s{0,3}(?::|=|:=|=>)\s{0,3}"
+    r"(?i)(?:api[_-]?key|access[_-]?key|secret[_-]?key|private[_-]?key|client[_-]?secret|secret|token|passw(?:or)?d|pwd)"
+    r"(?:[_-](?:id|key|value))?[\"']?\s{0,3}(?::|=|:=|=>)\s{0,3}"
     r"([\"']?)([A-Za-z0-9+/_=.~-]{20,200})(?![A-Za-z0-9+/_=.~(\[-])(?:\1)"
 )
 _PLACEHOLDER = re.compile(
@@ -43,7 +43,7 @@ _PLACEHOLDER = re.compile(
 )
 SIEVE = (
     r"AKIA|ASIA|gh[pousr]_|github_pat_|glpat-|xox[abeprs]-|AIza|hf_|[sr]k_live_|npm_|pypi-|sk-|eyJ|PRIVATE KEY"
-    r"|(?i:key|secret|token|passw|pwd)[A-Za-z_-]{0,8}[\"']?\s{0,3}[:=]"
+    r"|(?i:key|secret|token|passw|pwd)[A-Za-z_-]{0,12}[\"']?\s{0,3}[:=]"
 )
 
 
