@@ -44,7 +44,10 @@ def contamination_verdict(cat: Catalog, parts: list[FoundPart]) -> dict[str, Any
 
 
 def _against(found: FoundPart, digest: str) -> dict[str, Any]:
-    """A part against one eval: the best-covering column whose recipe names that eval version."""
+    """A part against one eval: the best-covering column whose recipe names that eval version.
+
+    `overlapping` counts rows that overlap any eval of that column; `too_short` are items nothing can be compared with.
+    """
     best = {"part": found.found.ref, "status": "unchecked", "covered": 0, "rows": found.rows.rows}
     for check in found.checks:
         covered, overlapping = found.checked[check.column.physical]
@@ -58,5 +61,14 @@ def _against(found: FoundPart, digest: str) -> dict[str, Any]:
             "fingerprint": check.column.fingerprint,
             "overlapping": overlapping,
             "overlapping_share": round(overlapping / covered, 9) if covered else 0.0,
+            **_items(check.column.report, check.evals[digest]),
         }
     return best
+
+
+def _items(report: dict[str, Any], ref: str) -> dict[str, int]:
+    """Items of the eval and how many were too short to look for, where the column's report tells."""
+    for entry in report.get("evals") or []:
+        if isinstance(entry, dict) and entry.get("ref") == ref:
+            return {name: entry[name] for name in ("items", "too_short") if name in entry}
+    return {}
