@@ -1,0 +1,1 @@
+"""Shapes of records, by kind; `catalog.ingest.dialect` declares what they are."""

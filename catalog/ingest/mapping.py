@@ -1,0 +1,240 @@
+"""A mapping says how records become samples: kind, dialect, which field plays which role, which field is the key.
+
+Compiled, it is a function from a chunk of records to columns. Kind `text` has a lane of its own that works on whole
+columns; a chunk with an irregular record, and every other kind, goes record by record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import compress
+from typing import Any
+
+import numpy as np
+import orjson
+from xxhash import xxh3_128_digest, xxh3_128_hexdigest
+
+from catalog.digests import content_digest, sorted_json
+from catalog.errors import NotFound
+from catalog.ingest.dialect import Convert, Row, dialects
+from catalog.ingest.records import OVERSIZE, SURROGATE, Chunk, Reject, excerpt
+from catalog.ingest.turns import Unusable, json_bytes
+from catalog.schema import OWN
+
+ROW_FIELDS = {
+    "url": ("url", "source_url", "link", "uri", "page_url", "web_url", "warc_target_uri", "permalink"),
+    "author": ("author", "authors", "creator", "byline", "username"),
+    "created": ("created", "created_at", "date", "timestamp", "crawl_date", "published", "published_at", "publish_date",
+                "date_published", "creation_date"),
+    "licence": ("licence", "license"),
+    "source": (),
+}  # fmt: skip
+"""Provenance columns and the field names they are taken from without being told; `source` only on request."""
+KEYS = (
+    "id", "uid", "uuid", "guid", "doc_id", "docid", "document_id", "sample_id", "example_id", "task_id", "question_id",
+    "prompt_id", "conversation_id", "row_id", "record_id", "warc_record_id", "key", "hash", "sha", "sha1", "sha256", "md5",
+)  # fmt: skip
+VERSION = 1
+"""Counts changes of what a mapping produces; part of its digest, so that files are read again after one."""
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """How the records of a file become samples. preview: rendered rows, for people."""
+
+    kind: str
+    dialect: str
+    fields: dict[str, str]
+    row: dict[str, str] = field(default_factory=dict)
+    key: str | None = None
+    confidence: float = 1.0
+    why: str = ""
+    reader: str = ""
+    columns: tuple[str, ...] = field(default=(), compare=False)
+    preview: tuple[dict[str, Any], ...] = field(default=(), compare=False, repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def digest(self) -> str:
+        """Of what decides the outcome; confidence and reasons do not."""
+        parts = [VERSION, self.kind, self.dialect, self.fields, self.row, self.key, self.reader]
+        return xxh3_128_hexdigest(sorted_json(parts))
+
+
+@dataclass(slots=True)
+class Mapped:
+    """Columns of the records of a chunk that became samples. encoded: UTF-8 of text; contents: 16-byte digests."""
+
+    texts: list[str]
+    encoded: list[bytes]
+    contents: list[bytes]
+    own: dict[str, list[Any]]
+    row: dict[str, list[Any]]
+    keys: list[str | None] | None
+    meta: list[bytes | None]
+    lines: np.ndarray
+    offsets: np.ndarray | None
+    files: list[str] | None
+    rejects: list[Reject] = field(default_factory=list)
+
+
+Mapper = Callable[[Chunk], Mapped]
+
+
+def compile_mapping(mapping: Mapping, limit: int = 16 << 20) -> Mapper:
+    """One closure for this dialect and these fields."""
+    item = next((found for found in dialects() if found.name == mapping.dialect), None)
+    if item is None:
+        raise NotFound("dialect", mapping.dialect, [found.name for found in dialects()])
+    convert = item.compile(mapping.fields)
+    columns, kind, key = mapping.row, mapping.kind, mapping.key
+    text_field = mapping.fields["text"] if mapping.dialect == "text" else None
+    nested = [name for name in {*mapping.fields.values(), *columns.values(), key or ""} if "." in name]
+
+    def mapper(chunk: Chunk) -> Mapped:
+        for path in nested:
+            _hoist(chunk.rows, path)
+        keys = [_key(row.get(key)) for row in chunk.rows] if key else None
+        if text_field and (fast := _documents(chunk.rows, text_field, limit)):
+            texts, encoded = fast
+            mapped = Mapped(texts, encoded, list(map(xxh3_128_digest, encoded)), {}, {}, keys, [], chunk.lines,
+                            chunk.offsets, chunk.files, list(chunk.rejects))  # fmt: skip
+            rows = chunk.rows
+        else:
+            rows, mapped = _one_by_one(chunk, keys, convert, kind, limit)
+        mapped.row = {name: _provenance(rows, source, name) for name, source in columns.items()}
+        mapped.meta = _metas(rows)
+        if kind == "knowledge":
+            mapped.contents = [content_digest(kind, {"meta": meta or b"{}"}) for meta in mapped.meta]
+        return mapped
+
+    return mapper
+
+
+def _documents(rows: list[Row], name: str, limit: int) -> tuple[list[str], list[bytes]] | None:
+    """Texts and their UTF-8, taken out of the rows, if every record is regular; else None and the rows untouched."""
+    texts = [row.get(name) for row in rows]
+    if set(map(type, texts)) != {str} or any(map(str.isspace, texts)) or "" in texts:
+        return None
+    try:
+        encoded = list(map(str.encode, texts))
+        if max(map(len, encoded)) > limit:
+            return None
+    except UnicodeEncodeError:
+        return None
+    for row in rows:
+        del row[name]
+    return texts, encoded
+
+
+def _hoist(rows: list[Row], path: str) -> None:
+    """Make a nested field ("data.body") a field of its own, unless it is spelled like that."""
+    *parents, leaf = path.split(".")
+    for row in rows:
+        held: Any = row
+        for name in parents:
+            held = held.get(name) if isinstance(held, dict) else None
+        if path not in row and isinstance(held, dict) and leaf in held:
+            row[path] = held.pop(leaf)
+
+
+def _one_by_one(
+    chunk: Chunk, keys: list[str | None] | None, convert: Convert, kind: str, limit: int
+) -> tuple[list[Row], Mapped]:
+    samples, rows, rejects = [], [], list(chunk.rejects)
+    encoded, contents, kept = [], [], np.ones(len(chunk.rows), bool)
+    for at, row in enumerate(chunk.rows):
+        raw = dict(row)
+        try:
+            sample = convert(row)
+            body = sample["text"].encode()
+            if len(body) > limit:
+                raise Unusable(OVERSIZE, f"{len(body)} bytes of text, the limit is {limit}")
+            json_bytes(row)  # what stays must be writable too
+            contents.append(b"" if kind == "knowledge" else content_digest(kind, sample))
+        except Unusable as problem:
+            reason, detail = problem.args
+        except UnicodeEncodeError as error:
+            reason, detail = SURROGATE, f"U+{ord(error.object[error.start]):04X} without its other half"
+        else:
+            samples.append(sample)
+            encoded.append(body)
+            rows.append(row)
+            continue
+        kept[at] = False
+        offset = int(chunk.offsets[at]) if chunk.offsets is not None else None
+        file = chunk.files[at] if chunk.files else ""
+        rejects.append(Reject(int(chunk.lines[at]), offset, reason, detail, excerpt(raw), file))
+    own = {column.name: [sample.get(column.name) for sample in samples] for column in OWN[kind]}
+    mapped = Mapped(
+        [sample["text"] for sample in samples], encoded, contents, own, {},
+        list(compress(keys, kept)) if keys is not None else None, [],
+        chunk.lines[kept], chunk.offsets[kept] if chunk.offsets is not None else None,
+        list(compress(chunk.files, kept)) if chunk.files else None, rejects,
+    )  # fmt: skip
+    return rows, mapped
+
+
+def _metas(rows: list[Row]) -> list[bytes | None]:
+    """What is left of each record, as JSON."""
+    try:
+        return [orjson.dumps(row) if row else None for row in rows]
+    except TypeError:
+        return [json_bytes(row) if row else None for row in rows]
+
+
+def _provenance(rows: list[Row], source: str, name: str) -> list[str | None]:
+    """A provenance column, taken out of the rows; what is no scalar stays where it is."""
+    values = [row.pop(source, None) for row in rows]
+    if set(map(type, values)) <= {str, type(None)} and name != "created":
+        return values
+    out: list[str | None] = []
+    for row, value in zip(rows, values, strict=True):
+        known = _date(value) if name == "created" else (value if isinstance(value, str) else _words(value))
+        if known is None and value is not None:
+            row[source] = value
+        out.append(known)
+    return out
+
+
+def _words(value: Any) -> str | None:
+    if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
+        return ", ".join(value)
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+@lru_cache(4096)
+def _parse_date(text: str) -> str:
+    from email.utils import parsedate_to_datetime
+
+    for parse in (datetime.fromisoformat, parsedate_to_datetime):
+        try:
+            return parse(text.strip()).isoformat()
+        except (ValueError, TypeError, IndexError):
+            continue
+    return text
+
+
+def _date(value: Any) -> str | None:
+    """A date in ISO 8601 where it parses, else as declared; numbers are seconds or milliseconds since 1970."""
+    if isinstance(value, str):
+        return _parse_date(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = value / 1000 if abs(value) > 1e11 else value
+        if 0 < seconds < 1e11 and seconds > 1e7:
+            return datetime.fromtimestamp(seconds, UTC).isoformat()
+        return str(value)
+    return value.isoformat() if hasattr(value, "isoformat") else None
+
+
+def _key(value: Any) -> str | None:
+    """A record key as a string; null, empty and compound values are no keys."""
+    if isinstance(value, str):
+        return value or None
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

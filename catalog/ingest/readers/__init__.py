@@ -1,0 +1,1 @@
+"""Readers, one file each; `catalog.ingest.records` declares what they are."""
