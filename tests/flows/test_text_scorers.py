@@ -251,9 +251,8 @@ def test_tokens_are_counted_without_special_tokens():
     assert found["_state"] == [states.VALUE, states.VALUE, states.UNDEFINED]
 
 
-def test_lengths_in_three_units():
+def test_lengths_in_bytes_and_lines():
     found = _score("text_length", ["héllo\nwörld\n", "日本", "👨‍👩‍👧", "", "\n", None])
-    assert found["chars"] == [12, 2, 5, 0, 1, None]
     assert found["bytes_utf8"] == [14, 6, 18, 0, 1, None]
     assert found["lines"] == [2, 1, 1, 0, 1, None]
 

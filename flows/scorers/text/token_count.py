@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from catalog import states
 from catalog.plugins import Context, Out, scorer
+from flows.scorers.text._chars import slices
 
 
 class Params(BaseModel):
@@ -39,10 +40,13 @@ def load(ctx: Context) -> Any:
     libraries=("tokenizers",),
 )
 def token_count(batch: pa.RecordBatch, ctx: Context) -> dict[str, pa.Array]:
-    texts = batch["text"].to_pylist()
-    encodings = ctx.model.encode_batch_fast([text or "" for text in texts], add_special_tokens=False)
-    null = np.array([text is None for text in texts], bool)
+    counts: list[int | None] = []
+    for texts in slices(batch["text"]):  # an encoding is many times its text, so few are held at once
+        strings = texts.to_pylist()
+        encodings = ctx.model.encode_batch_fast([text or "" for text in strings], add_special_tokens=False)
+        counts += [None if text is None else len(found) for text, found in zip(strings, encodings, strict=True)]
+    null = batch["text"].is_null().to_numpy(zero_copy_only=False)
     return {
-        "tokens": pa.array([len(encoding) for encoding in encodings], pa.int32(), mask=null),
+        "tokens": pa.array(counts, pa.int32()),
         "_state": pa.array(np.where(null, states.UNDEFINED, states.VALUE), pa.uint8()),
     }
