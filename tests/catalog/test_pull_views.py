@@ -1,0 +1,105 @@
+"""Exports and the Hugging Face view hold the rows of the mix in its order; an export is whole or not there."""
+
+import json
+
+import pyarrow.parquet as pq
+import pytest
+
+from catalog.errors import BadInput, StrataError
+from catalog.mixes import publish
+from catalog.pull import export as exporting
+from catalog.testing import append_texts, sentences
+
+
+@pytest.fixture
+def store(cat):
+    append_texts(cat, "web", sentences(150), fragments=2, licence="CC0-1.0")
+    append_texts(cat, "chat", [*sentences(39, seed=1), 'odd "quotes"\n\u2028 \U0001f600 \u05d0'])
+    publish(cat, {"name": "m", "parts": [{"dataset": "web"}, {"dataset": "chat"}]})
+    return cat
+
+
+def expected(store, name="text"):
+    return [value for batch in store.mix("m").batches(columns=[name]) for value in batch.column(name).to_pylist()]
+
+
+def read(folder, name="text"):
+    out = []
+    for shard in json.loads((folder / "manifest.json").read_bytes())["shards"]:
+        path = folder / shard["file"]
+        if path.suffix == ".parquet":
+            out += pq.read_table(path).column(name).to_pylist()
+        else:
+            out += [json.loads(line)[name] for line in path.read_text("utf-8").split("\n") if line]
+    return out
+
+
+@pytest.mark.parametrize("format", ["parquet", "jsonl"])
+def test_export_holds_every_row_in_order(store, tmp_path, format):
+    target = tmp_path / "out" / "m"
+    manifest = store.mix("m").export(target, format, shard_rows=64)
+    assert (manifest["rows"], len(manifest["shards"])) == (190, 3)
+    assert read(target) == expected(store) and read(target, "_index") == list(range(190))
+    assert not list(target.parent.glob("*.partial")) and not list(target.glob("*.done"))
+    assert store.mix("m").export(target, format, shard_rows=64) == manifest, "the same export again is the same"
+    with pytest.raises(BadInput, match="exists and is not this export"):
+        store.mix("m").export(target, format, shard_rows=65)
+
+
+def test_ranks_export_the_mix_between_them(store, tmp_path):
+    parts = [read_rank(store, tmp_path / f"r{rank}", rank) for rank in range(3)]
+    assert sorted(index for part in parts for index in part) == list(range(20, 150))
+
+
+def read_rank(store, target, rank):
+    store.mix("m").export(target, "jsonl", columns=["text"], rank=rank, world=3, start=20, stop=150, shard_rows=10)
+    return read(target, "_index")
+
+
+def test_an_interrupted_export_is_not_visible_and_resumes(store, tmp_path, monkeypatch):
+    target, reader = tmp_path / "m", store.mix("m")
+    write, calls = exporting.WRITERS["jsonl"], []
+
+    def failing(file, schema, batches):
+        calls.append(1)
+        if len(calls) == 3:
+            raise OSError(28, "No space left on device")
+        write(file, schema, batches)
+
+    monkeypatch.setitem(exporting.WRITERS, "jsonl", failing)
+    with pytest.raises(StrataError, match="No space left on device"):
+        reader.export(target, "jsonl", shard_rows=50)
+    assert not target.exists() and len(list(tmp_path.glob("m.*.partial"))) == 1
+    reader.export(target, "jsonl", shard_rows=50)
+    assert len(calls) == 5, "the two complete shards were kept"
+    assert read(target) == expected(store)
+    assert exporting.discard_partial(target) == 0
+
+
+def test_partial_exports_can_be_discarded(store, tmp_path, monkeypatch):
+    monkeypatch.setitem(exporting.WRITERS, "jsonl", lambda *args: (_ for _ in ()).throw(OSError(5, "I/O error")))
+    with pytest.raises(StrataError):
+        store.mix("m").export(tmp_path / "m", "jsonl")
+    assert exporting.discard_partial(tmp_path / "m") == 1 and not list(tmp_path.glob("m*"))
+
+
+def test_wrong_formats_are_refused(store, tmp_path):
+    with pytest.raises(BadInput, match="'csv' is not one of jsonl, parquet"):
+        store.mix("m").export(tmp_path / "m", "csv")
+
+
+def test_retracted_rows_are_not_exported(store, tmp_path):
+    victim = next(store.mix("m").batches(columns=["sample_id"])).column("sample_id")[5].as_py()
+    store.retract(reason="takedown", ids=[victim])
+    store.mix("m").export(tmp_path / "m", "jsonl", shard_rows=100)
+    assert victim not in read(tmp_path / "m", "sample_id") and len(read(tmp_path / "m")) == 189
+    assert read(tmp_path / "m", "_index") == [index for index in range(190) if index != 5]
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_hugging_face_view(store, streaming):
+    pytest.importorskip("datasets")
+    made = store.mix("m").to_hf(streaming=streaming, columns=["text"], start=10, rank=1, world=2)
+    assert [row["_index"] for row in made] == list(range(11, 190, 2))
+    assert [row["text"] for row in made] == expected(store)[11::2]
+    assert set(made.column_names) == {"_index", "_part", "_epoch", "text"}
