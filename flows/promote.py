@@ -14,24 +14,24 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from catalog.statistics import column_statistics
 from sqlmodel import Session, select
 
 from catalog import states
 from catalog.catalog import Catalog, Resolved
-from catalog.digests import content_id
+from catalog.digests import as_hex, content_id
 from catalog.errors import BadInput, NameTaken, Refused
 from catalog.meta.models import ColumnRecord, Dataset, Edge, Recipe, Version
 from catalog.plugins import get_transform
 from catalog.runs import Progress, add_counts, run
 from catalog.schema import TIERS, sample_schema
+from catalog.statistics import column_statistics
 from catalog.store import checkpoints, write_fragment
 from catalog.store.columns import attach
 from catalog.store.publish import publish
 from catalog.store.rows import append_fragments, mark_removed
 from catalog.store.tables import ColumnFile, write_column_file
 from catalog.tiers import evidence_of, require
-from catalog.versions import version_facts
+from catalog.versions import record_columns, version_facts
 from flows.planner import fingerprint, plan
 from flows.recipe import PromotionRecipe, load_recipe
 from flows.runner import score
@@ -125,6 +125,8 @@ def _recipe_for(
             raise BadInput("promotion to L2 needs a choice: --recipe select-web, --where SQL or --select SELECTION")
         source = {"name": f"selection to {to}", "to": to}
     body = load_recipe(source, variables)
+    for edit in body.edits:
+        get_transform(edit)
     if body.edits and found.dataset.kind != "text":
         raise BadInput(
             f"recipe {body.name!r} edits text, and {found.dataset.name} is {found.dataset.kind}; edits work on kind text"
@@ -151,7 +153,10 @@ def _with_names(cat: Catalog, found: Resolved, body: PromotionRecipe) -> Promoti
             text = text.replace("{" + name + "}", alias)
         return text
 
-    drop = [r.model_copy(update={"where": filled(r.where), "by_language": {k: filled(v) for k, v in r.by_language.items()}}) for r in body.drop]
+    drop = [
+        r.model_copy(update={"where": filled(r.where), "by_language": {k: filled(v) for k, v in r.by_language.items()}})
+        for r in body.drop
+    ]
     return body.model_copy(update={"drop": drop, "keep": filled(body.keep) if body.keep else None})
 
 
@@ -220,7 +225,7 @@ class _Promotion:
     def execute(self) -> None:
         verdict = self._verdicts()
         self._publish_verdict(verdict)
-        dataset = self._target()
+        dataset = self._add_columns(self._target())
         self._publish_rows(dataset, verdict)
 
     def _verdicts(self) -> tuple[np.ndarray, pa.Array]:
@@ -298,6 +303,29 @@ class _Promotion:
             licence_verified_by=source.licence_verified_by, use_class=source.use_class, parent=self.found.ref,
         )  # fmt: skip
 
+    def _add_columns(self, dataset: Dataset) -> Dataset:
+        """Give the target the source's computed columns, empty, so that fragments with values can join it."""
+        schema = self._schema()
+
+        def change(table: Any, current: Dataset) -> Any:
+            fresh = pa.schema([field for field in schema if field.name not in table.schema.names])
+            if not len(fresh):
+                return None
+            table.add_columns(fresh)
+            return table
+
+        def record(session: Session, current: Dataset) -> None:
+            _adopt(session, current, self._carried())
+
+        publish(self.cat, dataset.id, change, record)
+        found = self.cat.find(self.target)
+        assert found is not None
+        return found
+
+    def _carried(self) -> list[ColumnRecord]:
+        """Columns that go with the rows: all but the verdicts, which belong to the source."""
+        return [column for column in self.columns if column.scorer != "promote"]
+
     def _publish_rows(self, dataset: Dataset, verdict: tuple[np.ndarray, pa.Array]) -> None:
         cat, key, number = self.cat, f"{dataset.id}:promote:{self.work}", dataset.head + 1
         held_ids, held_rows = self._held(dataset)
@@ -310,7 +338,7 @@ class _Promotion:
                 checkpoints.save(cat, key, unit, units[unit])
         bodies = list(units.values())
         self.report.edited = sum(body["edited"] for body in bodies)
-        self.report.carried = sorted(column.alias for column in self.columns)
+        self.report.carried = sorted(column.alias for column in self._carried())
         gone = self._gone(held_ids, held_rows, verdict)
         added = sum(body["rows"] for body in bodies)
         if dataset.head and not added and not len(gone):
@@ -368,13 +396,10 @@ class _Promotion:
         return rows[~still]
 
     def _schema(self) -> pa.Schema:
-        """Sample fields, then every computed column and its state, as the source table holds them."""
+        """Sample fields, then every carried column and its state, as the source table holds them."""
         own = sample_schema(self.found.dataset.kind, self.body.to)
-        held = self.table.schema
-        names = dict.fromkeys(
-            n for c in self.columns for n in (c.physical, c.state) if not n.startswith(("verdict__", "promote__"))
-        )
-        return pa.schema([*own, *(held.field(name) for name in names)])
+        names = dict.fromkeys(name for column in self._carried() for name in (column.physical, column.state))
+        return pa.schema([*own, *(self.table.schema.field(name) for name in names)])
 
     def _copy(
         self,
@@ -453,17 +478,7 @@ class _Promotion:
             self.found.ref,
         )
         session.add(current)
-        held = {c.physical: c for c in session.exec(select(ColumnRecord).where(ColumnRecord.dataset_id == current.id))}
-        for source in self.columns:
-            if source.physical not in measured:
-                continue
-            column = held.get(source.physical) or ColumnRecord(
-                **{**source.model_dump(exclude={"id", "created"}), "dataset_id": current.id}
-            )
-            seen = measured[source.physical]
-            column.covered = sum(seen["states"].get(states.NAMES[code], 0) for code in states.DONE)
-            column.states, column.statistics, column.digest = seen["states"], seen["statistics"], seen["digest"]
-            session.add(column)
+        record_columns(session, current, {k: v for k, v in measured.items() if k != "rows"})
         dropped = waterfall.total[0] - waterfall.kept[0]
         counts = {"in": waterfall.total[0], "kept": waterfall.kept[0], "dropped": dropped, "edited": report.edited}
         add_counts(session, self.run_id, **counts)
@@ -471,3 +486,26 @@ class _Promotion:
             run_id=self.run_id, verb="promote", source=self.found.ref, target=f"{self.target}@v{number}", counts=counts,
             details={"recipe": self.body.model_dump(mode="json"), "where": self.where, "waterfall": waterfall.to_json()},
         ))  # fmt: skip
+
+
+def _adopt(session: Session, dataset: Dataset, sources: list[ColumnRecord]) -> None:
+    """Record columns that came with the rows, under the short names they have in the source."""
+    held = {c.physical: c for c in session.exec(select(ColumnRecord).where(ColumnRecord.dataset_id == dataset.id))}
+    shared = [(held[source.physical], source.alias) for source in sources if source.physical in held]
+    for column, alias in shared:  # names may move from one column to another, so step aside first
+        if column.alias != alias:
+            column.alias = f"{column.physical}__moving"
+            session.add(column)
+    session.flush()
+    taken = {column.alias for column in held.values()}
+    for column, alias in shared:
+        if column.alias != alias:
+            column.alias = alias if alias not in taken else f"{alias}_{column.fingerprint[:4]}"
+            taken.add(column.alias)
+            session.add(column)
+    session.flush()
+    for source in sources:
+        if source.physical not in held:
+            alias = source.alias if source.alias not in taken else f"{source.alias}_{source.fingerprint[:4]}"
+            facts = source.model_dump(exclude={"id", "created"}) | {"dataset_id": dataset.id, "alias": alias}
+            session.add(ColumnRecord(**facts | {"covered": 0, "states": {}, "statistics": {}, "digest": as_hex(0)}))

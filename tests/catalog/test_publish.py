@@ -16,6 +16,8 @@ from catalog.store.publish import lease, publish, published_head
 from catalog.store.rows import mark_removed
 from catalog.testing import append_texts, errors_of, sentences
 
+pytestmark = pytest.mark.parametrize("cat", ["sqlite", "postgres"], indirect=True)
+
 FIELDS = pa.schema([pa.field("s__1", pa.float32()), pa.field("x__state__1", pa.uint8())])
 DECIDERS = {"s__1": "x__state__1", "x__state__1": "x__state__1"}
 
@@ -216,4 +218,5 @@ def test_published_head_undoes_later_versions(cat):
 
 def test_two_catalog_objects_share_one_home(cat, tmp_path):
     append_texts(cat, "web", sentences(3))
-    assert Catalog.open(tmp_path / "home").resolve("web").ref == "web@v1"
+    other = Catalog(cat.settings)
+    assert other.resolve("web").ref == "web@v1"

@@ -5,6 +5,8 @@ import pytest
 from catalog.errors import BadInput, NameTaken, NotFound, Refused
 from catalog.testing import append_texts, errors_of, sentences
 
+pytestmark = pytest.mark.parametrize("cat", ["sqlite", "postgres"], indirect=True)
+
 
 def texts_of(cat, ref):
     return [text for batch in cat.scan(ref, ["text"]) for text in batch.column("text").to_pylist()]

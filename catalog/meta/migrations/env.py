@@ -21,3 +21,4 @@ with engine.connect() as connection:
     if connection.dialect.name == "postgresql":
         connection.execute(text("select pg_advisory_unlock(727272)"))
         connection.commit()
+engine.dispose()
