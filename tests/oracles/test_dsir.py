@@ -115,13 +115,21 @@ def test_weights_equal_the_definition_written_out():
 
 
 def test_the_cache_changes_nothing(corpora, monkeypatch):
-    """A dictionary that starts afresh every few rows and a table of four slots give the same weights."""
+    """A table of four slots, in which nearly every n-gram is evicted at once, gives the same weights."""
     raw, target = corpora[0][:200], corpora[1][:40]
     want = ours(raw, target)
     _buckets.features.cache_clear()
     monkeypatch.setattr(_buckets, "_SLOTS", 2)
-    monkeypatch.setattr(_buckets, "_WORDS", 50)
     try:
         assert ours(raw, target, batch_rows=3).tolist() == want.tolist()
     finally:
         _buckets.features.cache_clear()
+
+
+def test_tokens_are_those_of_the_regular_expression(corpora):
+    everything = "".join(chr(code) + "a." * (code % 3) for code in range(0x110000) if not 0xD800 <= code < 0xE000)
+    for text in ["", " ", *ODD, "\n".join(corpora[0]), everything]:
+        starts, ends, keys = _buckets.tokens(text)
+        found = WORDPUNCT.findall(text)
+        assert [text[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)] == found
+        assert len(set(keys.tolist())) == len(set(found))

@@ -1,92 +1,93 @@
 """Hashed uni- and bigram features of DSIR, with a bounded cache in front of SHA-256.
 
-A feature's bucket is int(sha256(n-gram)) modulo the number of buckets, as published. Hashing every occurrence costs some
-2 microseconds; natural text repeats itself, so words get numbers from a dictionary and bigrams, as pairs of numbers,
-are looked up in one numpy gather. The cache only saves work: an evicted entry is hashed again.
+A feature's bucket is int(sha256(n-gram)) modulo the number of buckets, as published, and hashing every occurrence costs
+microseconds. Natural text repeats itself: words are found in numpy, every n-gram gets a 64-bit key, and a table maps
+keys to buckets. Only n-grams that the table does not hold become strings and go through SHA-256. Two n-grams of one key
+would share a bucket: with 10^8 distinct ones the chance that any two do is 3 in 10,000.
 """
 
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from collections.abc import Sequence
 from functools import cache
 from hashlib import sha256
-from itertools import chain, count, islice
 from threading import Lock
 
 import numpy as np
 
-from flows.scorers.ngram._hashing import mix, owners
+from flows.scorers.ngram._hashing import mix, ngram_hashes, owners, runs, span_hashes
 
-_TOKENS = re.compile(r"\w+|[^\w\s]+")  # the WordPunct tokeniser
-_SLOTS = 22  # 2^22 bigrams: 50 MB
-_WORDS, _CHARACTERS = 500_000, 20_000_000  # the dictionary starts afresh beyond these: some 100 MB
+_SLOTS = 22  # 2^22 n-grams: 50 MB; a newcomer takes its slot from whoever had it
+_SPACE, _WORD, _PUNCTUATION = range(3)
 
 
 class Features:
-    """Buckets of words and bigrams; one object a process for each (number of buckets, n)."""
+    """The buckets of texts; one object a process for each (number of buckets, n)."""
 
     def __init__(self, buckets: int, ngrams: int) -> None:
         self.buckets, self.ngrams, self.lock = buckets, ngrams, Lock()
-        self._clear()
+        self.keys, self.held = np.zeros(1 << _SLOTS, np.uint64), np.zeros(1 << _SLOTS, np.uint32)
 
     def __call__(self, texts: Sequence[str | None]) -> tuple[np.ndarray, np.ndarray]:
-        """Bucket of every n-gram of all texts, and the index of the text that holds it; words first, then bigrams."""
-        tokens = [_TOKENS.findall(text.lower()) if text else [] for text in texts]
-        offsets = np.cumsum([0, *map(len, tokens)])
-        with self.lock:  # worker threads share the dictionary
-            words = np.fromiter(map(self.numbers.__getitem__, chain.from_iterable(tokens)), np.int64, offsets[-1])
-            self._learn()
-            owner = owners(offsets)
-            buckets = self.word_buckets[words]
-            if self.ngrams == 2 and words.size > 1:
-                inside = np.flatnonzero(owner[1:] == owner[:-1])
-                buckets = np.concatenate([buckets, self._bigrams(words[inside], words[inside + 1])])
-                owner = np.concatenate([owner, owner[inside]])
-            if len(self.words) > _WORDS or self.characters > _CHARACTERS:
-                self._clear()
+        """Bucket of every n-gram of all texts, and the index of the text that holds it, in the order of the texts."""
+        lowered = [text.lower() if text else "" for text in texts]
+        buckets, owner = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+        for start, stop in runs(lowered):
+            found, of = self._run(lowered[start:stop])
+            buckets.append(found)
+            owner.append(of + start)
+        return np.concatenate(buckets), np.concatenate(owner)
+
+    def _run(self, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        text = "\n".join(texts)
+        starts, ends, keys = tokens(text)
+        bounds = np.cumsum([0, *(len(part) + 1 for part in texts)])
+        offsets = np.searchsorted(starts, bounds)
+        owner, first = owners(offsets), np.arange(starts.size)
+        if self.ngrams == 2:
+            pairs, left = ngram_hashes(keys, offsets, 2)
+            keys, owner, first = np.append(keys, pairs), np.append(owner, owner[left]), np.append(first, left)
+
+        slots = (keys >> np.uint64(64 - _SLOTS)).astype(np.int64)
+        with self.lock:  # worker threads share the table
+            buckets = self.held[slots].astype(np.int64)
+            missing = np.flatnonzero(self.keys[slots] != keys)
+            if missing.size:
+                _, once, back = np.unique(keys[missing], return_index=True, return_inverse=True)
+                order = np.argsort(once)  # words first, then pairs
+                new = missing[once[order]]
+                words = int(np.searchsorted(new, starts.size))
+                made = sha256_buckets(_strings(text, starts, ends, first[new], words), self.buckets)
+                place = np.empty_like(order)
+                place[order] = np.arange(order.size)
+                buckets[missing] = made[place[back]]
+                self.keys[slots[new]], self.held[slots[new]] = keys[new], made
         return buckets, owner
-
-    def _clear(self) -> None:
-        self.numbers: defaultdict[str, int] = defaultdict(count().__next__)
-        self.words: list[str] = []
-        self.characters = 0
-        self.word_buckets = np.empty(1024, np.int64)
-        self.pairs = np.zeros(0, np.uint64)  # 1 + (first << 32 | second) of the bigram in each slot; 0: empty
-
-    def _learn(self) -> None:
-        """Buckets of the words that the dictionary met for the first time."""
-        held, total = len(self.words), len(self.numbers)
-        if held == total:
-            return
-        new = list(islice(reversed(self.numbers), total - held))[::-1]  # dictionaries keep insertion order
-        if total > self.word_buckets.size:
-            self.word_buckets = np.concatenate([self.word_buckets[:held], np.empty(total, np.int64)])
-        self.word_buckets[held:total] = sha256_buckets(new, self.buckets)
-        self.words += new
-        self.characters += sum(map(len, new))
-
-    def _bigrams(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        if not self.pairs.size:
-            self.pairs, self.pair_buckets = np.zeros(1 << _SLOTS, np.uint64), np.zeros(1 << _SLOTS, np.uint32)
-        keys = (first.astype(np.uint64) << np.uint64(32) | second.astype(np.uint64)) + np.uint64(1)
-        slots = (mix(keys) >> np.uint64(64 - _SLOTS)).astype(np.int64)
-        buckets = self.pair_buckets[slots].astype(np.int64)
-        missing = np.flatnonzero(self.pairs[slots] != keys)
-        if missing.size:
-            _, once, back = np.unique(keys[missing], return_index=True, return_inverse=True)
-            once = missing[once]
-            pairs = zip(first[once].tolist(), second[once].tolist(), strict=True)
-            fresh = sha256_buckets([f"{self.words[a]} {self.words[b]}" for a, b in pairs], self.buckets)
-            buckets[missing] = fresh[back]
-            self.pairs[slots[once]], self.pair_buckets[slots[once]] = keys[once], fresh
-        return buckets
 
 
 @cache
 def features(buckets: int, ngrams: int) -> Features:
     return Features(buckets, ngrams)
+
+
+def tokens(text: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    r"""Start, end and key of every match of ``\w+|[^\w\s]+``, the WordPunct tokeniser."""
+    codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    kind = _kinds()[codes]
+    bounds = np.flatnonzero(np.append(True, kind[1:] != kind[:-1])) if codes.size else np.empty(0, np.int64)
+    ends = np.append(bounds[1:], codes.size)[: bounds.size]
+    token = kind[bounds] != _SPACE
+    values = np.where(kind == _SPACE, 0, codes.astype(np.uint64) + np.uint64(1))
+    return bounds[token], ends[token], mix(span_hashes(values, bounds[token]))
+
+
+def _strings(text: str, starts: np.ndarray, ends: np.ndarray, first: np.ndarray, words: int) -> list[str]:
+    """The n-grams that begin at the tokens `first`: `words` single ones, then pairs joined by one space."""
+    alone, left = first[:words], first[words:]
+    made = [text[a:b] for a, b in zip(starts[alone].tolist(), ends[alone].tolist())]
+    corners = (starts[left], ends[left], starts[left + 1], ends[left + 1])
+    return made + [f"{text[a:b]} {text[c:d]}" for a, b, c, d in zip(*(corner.tolist() for corner in corners))]
 
 
 def sha256_buckets(ngrams: Sequence[str], buckets: int) -> np.ndarray:
@@ -96,3 +97,13 @@ def sha256_buckets(ngrams: Sequence[str], buckets: int) -> np.ndarray:
     for word in np.frombuffer(digests, ">u4").reshape(-1, 8).T:
         rest = (rest << np.uint64(32) | word.astype(np.uint64)) % np.uint64(buckets)
     return rest.astype(np.int64)
+
+
+@cache
+def _kinds() -> np.ndarray:
+    """Kind of every code point as Python's `re` sees it."""
+    kinds, everything = np.full(0x110000, _PUNCTUATION, np.uint8), "".join(map(chr, range(0x110000)))
+    for kind, pattern in ((_WORD, r"\w+"), (_SPACE, r"\s+")):
+        for match in re.finditer(pattern, everything):
+            kinds[slice(*match.span())] = kind
+    return kinds

@@ -21,7 +21,7 @@ import numpy as np
 
 _PRIME = 0x9E3779B97F4A7C15  # odd, hence invertible modulo 2^64
 _STEP = np.uint64(0xD6E8FEB86659FD93)
-_RUN = 1 << 17  # characters hashed at once: keeps the scratch arrays in the cache
+RUN = 1 << 17  # characters hashed at once: keeps the scratch arrays in the cache
 _LIMIT = 0x40000  # no letters are assigned above plane 3
 _INVISIBLE = re.compile("[\u00ad\u034f\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\ufe00-\ufe0f\ufeff]+")
 _UNSPACED = (
@@ -57,7 +57,7 @@ def word_hashes(texts: Sequence[str | None]) -> tuple[np.ndarray, np.ndarray]:
     """Hashes (uint64) of the words of all texts in order; text i has those of [offsets[i] : offsets[i + 1]]."""
     texts = [text or "" for text in texts]
     parts, counts = [np.empty(0, np.uint64)], np.zeros(len(texts), np.int64)
-    for start, stop in _runs(texts):
+    for start, stop in runs(texts):
         hashes, counts[start:stop] = _hash_run(texts[start:stop])
         parts.append(hashes)
     offsets = np.zeros(len(texts) + 1, np.int64)
@@ -86,15 +86,25 @@ def mix(values: np.ndarray) -> np.ndarray:
     return values ^ (values >> np.uint64(31))
 
 
+def span_hashes(values: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Polynomial hash of values[start : next start], for each start; separators must be 0, they add nothing."""
+    powers, inverses = _powers(max(RUN, 1 << values.size.bit_length()))
+    prefix = np.zeros(values.size + 1, np.uint64)
+    np.cumsum(values * powers[: values.size], out=prefix[1:])
+    bounds = prefix[np.append(starts, values.size)]
+    return (bounds[1:] - bounds[:-1]) * inverses[starts]
+
+
 def owners(offsets: np.ndarray) -> np.ndarray:
     """For each item of a flat array, the index of the text that holds it."""
     return np.repeat(np.arange(offsets.size - 1), np.diff(offsets))
 
 
-def _runs(texts: list[str]) -> Iterator[tuple[int, int]]:
+def runs(texts: list[str]) -> Iterator[tuple[int, int]]:
+    """Bounds of groups of whole texts that hold about `RUN` characters."""
     start = size = 0
     for index, text in enumerate(texts):
-        if size and size + len(text) > _RUN:
+        if size and size + len(text) > RUN:
             yield start, index
             start, size = index, 0
         size += len(text) + 1
@@ -120,12 +130,7 @@ def _hash_run(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
     counts = np.diff(np.searchsorted(starts, ends), prepend=0)
     if not starts.size:
         return np.empty(0, np.uint64), counts
-    powers, inverses = _powers(max(_RUN, 1 << codes.size.bit_length()))
-    # Separators count as zero, so a word's sum runs up to the next word's start.
-    prefix = np.zeros(codes.size + 1, np.uint64)
-    np.cumsum(folded[codes] * powers[: codes.size], out=prefix[1:])
-    bounds = prefix[np.append(starts, codes.size)]
-    return mix((bounds[1:] - bounds[:-1]) * inverses[starts]), counts
+    return mix(span_hashes(folded[codes], starts)), counts
 
 
 def _codes(texts: list[str]) -> tuple[np.ndarray, np.ndarray]:

@@ -22,7 +22,7 @@ from catalog.errors import BadInput
 from catalog.plugins import Context, Out, Scan, scorer
 from flows.scorers.ngram._buckets import features
 
-SAMPLE = 20_000
+SAMPLE = 5_000
 """Rows at most on which the KL reduction is measured."""
 
 
