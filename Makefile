@@ -35,7 +35,7 @@ slow: $(READY) ## tests that take minutes
 	@$(BIN)/python -m pytest -q -m slow
 
 torture: $(READY) ## fifty seeded kills of ingest, score, promote and publish
-	@$(BIN)/python -m pytest -q -m torture
+	@$(BIN)/python -m pytest -q tests/torture -m "torture or not torture"
 
 lint: $(READY) ## ruff: style and format
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check .
