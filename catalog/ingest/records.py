@@ -59,12 +59,13 @@ class Chunk:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """How files are read; part of a file's mapping digest, so that a change reads the file again."""
+    """How files are read. All but `block_bytes` decide the outcome, so that a change of them reads a file again."""
 
     max_record_bytes: int = 16 << 20
     header: bool | None = None
     columns: tuple[str, ...] = ()
     delimiter: str | None = None
+    block_bytes: int = 4 << 20
 
 
 @dataclass(frozen=True)

@@ -125,8 +125,8 @@ class Stream:
             raise self.broken
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def blocks(self) -> Iterator[bytes]:
-        while data := self.read(BLOCK):
+    def blocks(self, size: int = BLOCK) -> Iterator[bytes]:
+        while data := self.read(size):
             yield data
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from catalog.errors import BadInput
 from catalog.ingest.records import CHUNK_ROWS, NOT_UTF8, Chunk, Reject, Source, places, reader
-from catalog.ingest.streams import BLOCK, BrokenFile, open_raw
+from catalog.ingest.streams import BrokenFile, open_raw
 
 
 @reader("parquet", suffixes=(".parquet", ".pq"))
@@ -28,7 +28,9 @@ def read_parquet(source: Source, at: dict[str, Any] | None) -> Iterator[Chunk]:
             if at and line + facts.num_rows <= at["line"]:
                 line += facts.num_rows
                 continue
-            rows = max(16, min(CHUNK_ROWS, BLOCK * facts.num_rows // max(facts.total_byte_size, 1)))
+            rows = max(
+                16, min(CHUNK_ROWS, source.options.block_bytes * facts.num_rows // max(facts.total_byte_size, 1))
+            )
             for batch in file.iter_batches(batch_size=rows, row_groups=[group]):
                 skip = max(0, at["line"] - line) if at else 0
                 if skip < batch.num_rows:
@@ -52,15 +54,15 @@ def read_arrow(source: Source, at: dict[str, Any] | None) -> Iterator[Chunk]:
         line = 1
         for batch in batches:
             skip = max(0, at["line"] - line) if at else 0
-            for part in pieces(batch, skip):
+            for part in pieces(batch, source, skip):
                 yield to_chunk(part, line + skip)
                 skip += part.num_rows
             line += batch.num_rows
 
 
-def pieces(batch: pa.RecordBatch, start: int = 0) -> Iterator[pa.RecordBatch]:
+def pieces(batch: pa.RecordBatch, source: Source, start: int = 0) -> Iterator[pa.RecordBatch]:
     """Slices of a few megabytes: a batch in an Arrow file may be of any size."""
-    rows = max(16, min(CHUNK_ROWS, BLOCK * batch.num_rows // max(batch.nbytes, 1)))
+    rows = max(16, min(CHUNK_ROWS, source.options.block_bytes * batch.num_rows // max(batch.nbytes, 1)))
     for at in range(start, batch.num_rows, rows):
         yield batch.slice(at, rows)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -30,18 +31,17 @@ NAME = re.compile(r"[^\W\d][\w .,/()#%+:?\-]{0,59}|_+\w*|#")
 NUMBER = re.compile(r"\s*[-+]?(\d[\d,]*\.?\d*|\.\d+)([eE][-+]?\d+)?%?\s*")
 
 
-@reader("delimited", suffixes=(".csv", ".tsv", ".psv"))
+@reader("delimited", suffixes=(".csv", ".tsv", ".psv"), growable=True)
 def read(source: Source, at: dict[str, Any] | None) -> Iterator[Chunk]:
     """Chunks of records; `at` is {"offset", "line"} of the next record."""
     delimiter, names, has_header = layout(source)
-    limit = source.options.max_record_bytes
-    csv.field_size_limit(limit)
+    csv.field_size_limit(source.options.max_record_bytes)
     with Stream(source.uri, source.storage, at["offset"] if at else 0) as stream:
         feed = _Feed(stream, at)
         records = csv.reader(feed, delimiter=delimiter, strict=False)
         if has_header and not at:
             next(records, None)
-        while (chunk := _chunk(records, feed, names, limit)) is not None:
+        while (chunk := _chunk(records, feed, names, source)) is not None:
             yield chunk
             if feed.broken:
                 raise feed.broken
@@ -92,10 +92,11 @@ def _only_newlines(lines: list[bytes]) -> list[bytes]:
     return joined
 
 
-def _chunk(records: Any, feed: _Feed, names: list[str], limit: int) -> Chunk | None:
+def _chunk(records: Any, feed: _Feed, names: list[str], source: Source) -> Chunk | None:
+    limit, size = source.options.max_record_bytes, source.options.block_bytes
     rows: list[dict[str, Any]] = []
     lines, offsets, rejects, began, width, ended = [], [], [], feed.offset, len(names), False
-    while len(rows) + len(rejects) < CHUNK_ROWS and feed.offset - began < BLOCK:
+    while len(rows) + len(rejects) < CHUNK_ROWS and feed.offset - began < size:
         line, offset = feed.line, feed.offset
         try:
             record = next(records)
@@ -151,11 +152,9 @@ def layout(source: Source) -> tuple[str, list[str], bool]:
     if len(start) == 1 << 20 and len(lines) > 1:
         lines.pop()
     delimiter = delimiter or _sniff(lines)
-    sample = []
-    try:
+    sample: list[list[str]] = []
+    with suppress(csv.Error):
         sample.extend(record for record in islice(csv.reader(lines, delimiter=delimiter), 60) if record)
-    except csv.Error:
-        pass
     if not sample:
         return delimiter, list(options.columns), bool(options.header)
     header = options.header

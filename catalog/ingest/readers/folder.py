@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from catalog.ingest.records import NOT_UTF8, OVERSIZE, Chunk, Reject, Source, excerpt, reader
-from catalog.ingest.streams import BLOCK, local_path
+from catalog.ingest.streams import local_path
 
 LANGUAGES = {
     ".txt": "", ".text": "", ".md": "Markdown", ".markdown": "Markdown", ".rst": "reStructuredText", ".tex": "TeX",
@@ -58,7 +58,7 @@ def read(source: Source, at: dict[str, Any] | None) -> Iterator[Chunk]:
             lines.append(number)
             files.append(path)
         size += os.path.getsize(path)
-        if size >= BLOCK or len(rows) + len(rejects) >= CHUNK_FILES:
+        if size >= source.options.block_bytes or len(rows) + len(rejects) >= CHUNK_FILES:
             yield _chunk(rows, lines, files, rejects, number + 1, size)
             rows, lines, files, rejects, size = [], [], [], [], 0
     if rows or rejects:

@@ -37,7 +37,7 @@ def read(source: Source, at: dict[str, Any] | None) -> Iterator[Chunk]:
             if name:
                 batch = batch.append_column("split", pa.array([name] * batch.num_rows))
             skip = max(0, at["line"] - line) if at else 0
-            for part in pieces(batch, skip):
+            for part in pieces(batch, source, skip):
                 yield to_chunk(part, line + skip)
                 skip += part.num_rows
             line += batch.num_rows

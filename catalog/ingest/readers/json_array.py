@@ -118,7 +118,7 @@ def _array(source: Source, at: dict[str, Any] | None) -> Iterator[Chunk]:
                 offsets.append(window.offset)
             window.skip(end)
             line += 1
-            if len(rows) + len(rejects) >= CHUNK_ROWS or window.offset - began > BLOCK:
+            if len(rows) + len(rejects) >= CHUNK_ROWS or window.offset - began > source.options.block_bytes:
                 following = {"offset": window.offset, "line": line}
                 yield Chunk(rows, np.array(lines), np.array(offsets), following, window.offset - began, rejects)
                 rows, lines, offsets, rejects, began = [], [], [], [], window.offset

@@ -41,7 +41,7 @@ def read(source: Source, at: dict[str, Any] | None) -> Iterator[Chunk]:
     with Stream(source.uri, source.storage, offset) as stream:
         held: list[bytes] = []
         size = 0  # bytes of the unfinished line in `held`; beyond the limit only its start is kept
-        for block in stream.blocks():
+        for block in stream.blocks(source.options.block_bytes):
             if offset == 0 and not held:
                 block = _check_start(block, source.uri)
                 offset = stream.offset - len(block)

@@ -14,7 +14,7 @@ import numpy as np
 
 from catalog.errors import Missing
 from catalog.ingest.records import BROKEN_ROW, EMPTY, NOT_UTF8, OVERSIZE, Chunk, Reject, Source, excerpt, reader
-from catalog.ingest.streams import BLOCK, BrokenFile, Stream, StreamFile
+from catalog.ingest.streams import BrokenFile, Stream, StreamFile
 
 CHUNK_PAGES = 256
 PAGES = ("text/html", "application/xhtml+xml", "text/plain")
@@ -40,7 +40,7 @@ def read(source: Source, at: dict[str, Any] | None) -> Iterator[Chunk]:
                 raise BrokenFile(
                     f"{source.uri} is no valid WARC near record {number}: {error}; fetch it again"
                 ) from None
-            full = len(rows) + len(rejects) >= CHUNK_PAGES or offset - began > BLOCK
+            full = len(rows) + len(rejects) >= CHUNK_PAGES or offset - began > source.options.block_bytes
             if (record is None or full) and (rows or rejects):
                 at_ = np.array(lines, np.int64), np.array(offsets, np.int64)
                 yield Chunk(rows, *at_, {"offset": offset, "line": number}, offset - began, rejects)

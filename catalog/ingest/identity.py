@@ -1,0 +1,227 @@
+"""Which sample is this? Sample ids, repeats, and rows the dataset already holds.
+
+A record with a key is named by (source, key), one without by (source, file label, content): that is its first id. A
+record whose first id is taken gets a further id from (first id, content, occurrence), counted from 0, so nothing that
+is in a file is lost. Taken means: an earlier record of this ingest has it, or a live row has it with other content.
+
+    same key, same content, again in one ingest     kept, as an occurrence
+    same key, other content                         kept beside the first; the newer does not replace the older
+    same id and content as a live row               held: the row is there already and is skipped
+    same id as a retracted row                      skipped: what was retracted does not come back
+
+Ids of records with equal names do not depend on their order, except that the first claims the first id. Memory is 8 bytes a
+row of this ingest and of the live rows (32 more where a live row is met again): sorted arrays of half the id, merged
+like the levels of a log-structured tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import numpy as np
+from xxhash import xxh3_128_digest
+
+from catalog.digests import digest_words, id_words
+
+NEW, HELD, RETRACTED = 0, 1, 2
+FORGET = 1_000_000  # occurrence counters kept; beyond, they are found again by probing
+
+
+class Seen:
+    """A set of 64-bit words that only grows, as a few sorted arrays of rising size."""
+
+    def __init__(self) -> None:
+        self.levels: list[np.ndarray] = []
+
+    def add(self, words: np.ndarray) -> None:
+        if not len(words):
+            return
+        level = np.sort(words)
+        while self.levels and len(self.levels[-1]) < 2 * len(level):
+            level = np.sort(np.concatenate([self.levels.pop(), level]), kind="stable")
+        self.levels.append(level)
+
+    def contains(self, words: np.ndarray) -> np.ndarray:
+        order = np.argsort(words)
+        asked = words[order]  # sorted queries walk each level once
+        found = np.zeros(len(words), bool)
+        for level in self.levels:
+            found |= level[np.minimum(np.searchsorted(level, asked), len(level) - 1)] == asked
+        out = np.empty(len(words), bool)
+        out[order] = found
+        return out
+
+    def holds(self, word: int) -> bool:
+        asked = np.uint64(word)
+        return any(
+            (at := int(np.searchsorted(level, asked))) < len(level) and level[at] == asked for level in self.levels
+        )
+
+    def __len__(self) -> int:
+        return sum(map(len, self.levels))
+
+
+class Known:
+    """Sample ids that a dataset holds, live or retracted. `load` yields batches of sample_id, content_id, removed."""
+
+    def __init__(self, load: Callable[[list[str]], Iterable[Any]] | None) -> None:
+        self.load = load
+        self.exact: tuple[np.ndarray, ...] | None = None
+        parts = [id_words(batch.column("sample_id"))[:, 0] for batch in load(["sample_id"])] if load else []
+        self.words = np.sort(np.concatenate(parts)) if parts else np.empty(0, np.uint64)
+
+    def contains(self, words: np.ndarray) -> np.ndarray:
+        if not len(self.words):
+            return np.zeros(len(words), bool)
+        return self.words[np.minimum(np.searchsorted(self.words, words), len(self.words) - 1)] == words
+
+    def get(self, digest: bytes) -> tuple[bytes, bool] | None:
+        """(first half of the content id, retracted) of the row with this id, if there is one."""
+        if not len(self.words):
+            return None
+        first, second = np.uint64(_word(digest)), np.uint64(int.from_bytes(digest[8:], "big"))
+        at = int(np.searchsorted(self.words, first))
+        if at >= len(self.words) or self.words[at] != first:
+            return None
+        if self.exact is None:
+            self.exact = self._exact()
+        ids, rest, contents, retracted = self.exact
+        while at < len(ids) and ids[at] == first:
+            if rest[at] == second:
+                return int(contents[at]).to_bytes(8, "big"), bool(retracted[at])
+            at += 1
+        return None
+
+    def _exact(self) -> tuple[np.ndarray, ...]:
+        """Both halves of the id, half of the content id, and whether retracted: read when a live row is first met."""
+        ids, contents, gone = [], [], []
+        assert self.load is not None
+        for batch in self.load(["sample_id", "content_id", "removed"]):
+            ids.append(id_words(batch.column("sample_id")))
+            contents.append(id_words(batch.column("content_id"))[:, 0])
+            gone.append(batch.column("removed").is_valid().to_numpy(zero_copy_only=False))
+        both, content, retracted = np.concatenate(ids), np.concatenate(contents), np.concatenate(gone)
+        order = np.argsort(both[:, 0], kind="stable")
+        return both[order, 0], both[order, 1], content[order], retracted[order]
+
+
+class Identity:
+    """Gives each record of one ingest its sample id."""
+
+    def __init__(self, source: str, known: Known | None = None) -> None:
+        self.source, self.known, self.seen = source.encode(), known or Known(None), Seen()
+        self.counters: dict[bytes, int] = {}
+        self.fresh: set[int] = set()
+
+    def assign(
+        self, label: str, keys: list[str | None] | None, contents: list[bytes], *, goes_on: bool = False
+    ) -> tuple[list[bytes], np.ndarray]:
+        """Sample ids (16 bytes each) and NEW, HELD or RETRACTED for the records of a chunk.
+
+        goes_on: the file goes on where an earlier ingest ended, so that a live id is taken, not met again.
+        """
+        by_content = self.source + b"\0c\0" + label.encode() + b"\0"
+        ids = [xxh3_128_digest(by_content + content) for content in contents]
+        if keys is not None:
+            by_key = self.source + b"\0k\0"
+            ids = [
+                xxh3_128_digest(by_key + key.encode()) if key is not None else plain
+                for key, plain in zip(keys, ids, strict=True)
+            ]
+        words = digest_words(ids)[:, 0] if ids else np.empty(0, np.uint64)
+        met, live = self.seen.contains(words), self.known.contains(words)
+        doubtful = np.flatnonzero(met | live | _repeated(words)).tolist()
+        state = np.zeros(len(ids), np.uint8)
+        self.fresh = set()
+        for at in doubtful:
+            keyed = keys is not None and keys[at] is not None
+            taken = bool(met[at]) or _word(ids[at]) in self.fresh
+            ids[at], state[at] = self._settle(ids[at], contents[at], taken, bool(live[at]), keyed, goes_on)
+        if doubtful:
+            words[doubtful] = digest_words([ids[at] for at in doubtful])[:, 0]
+        self.seen.add(words)
+        return ids, state
+
+    def _settle(
+        self, first: bytes, content: bytes, taken: bool, live: bool, keyed: bool, goes_on: bool
+    ) -> tuple[bytes, int]:
+        """The id of a record whose first id may be taken, in the order of the file."""
+        if not taken:
+            row = self.known.get(first) if live else None
+            if row is None:
+                return self._claim(first), NEW
+            if row[1]:
+                return self._claim(first), RETRACTED
+            if not goes_on and (not keyed or row[0] == content[:8]):
+                return self._claim(first), HELD
+        base = first + content
+        at = self.counters.get(base)
+        if at is None:
+            at = self._first_free(base, goes_on)
+        digest = _occurrence(base, at)
+        if len(self.counters) >= FORGET:
+            self.counters.clear()
+        self.counters[base] = at + 1
+        row = None if goes_on else self.known.get(digest)
+        return self._claim(digest), NEW if row is None else (RETRACTED if row[1] else HELD)
+
+    def again(self, ids: list[bytes], contents: list[bytes]) -> tuple[list[bytes], np.ndarray]:
+        """Look at ids given earlier once more, now that `known` holds rows others have published since."""
+        state = np.zeros(len(ids), np.uint8)
+        out = list(ids)
+        self.fresh = set()
+        for at in np.flatnonzero(self.known.contains(digest_words(ids)[:, 0])).tolist():
+            row = self.known.get(ids[at])
+            if row is None:
+                continue
+            if row[1] or row[0] == contents[at][:8]:
+                state[at] = RETRACTED if row[1] else HELD
+            else:  # a key that another content has taken
+                out[at], state[at] = self._settle(ids[at], contents[at], True, True, True, False)
+        return out, state
+
+    def _first_free(self, base: bytes, goes_on: bool) -> int:
+        """The first unclaimed occurrence. Claims have no gaps, so doubling and halving finds it."""
+
+        def taken(at: int) -> bool:
+            digest = _occurrence(base, at)
+            return self._claimed(digest) or (goes_on and self.known.get(digest) is not None)
+
+        if not taken(0):
+            return 0
+        high = 1
+        while taken(high):
+            high *= 2
+        low = high // 2
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (middle, high) if taken(middle) else (low, middle)
+        return high
+
+    def _claim(self, digest: bytes) -> bytes:
+        self.fresh.add(_word(digest))
+        return digest
+
+    def _claimed(self, digest: bytes) -> bool:
+        word = _word(digest)
+        return word in self.fresh or self.seen.holds(word)
+
+
+def _word(digest: bytes) -> int:
+    return int.from_bytes(digest[:8], "big")
+
+
+def _occurrence(base: bytes, at: int) -> bytes:
+    return xxh3_128_digest(base + b"\0o\0" + at.to_bytes(8, "big"))
+
+
+def _repeated(words: np.ndarray) -> np.ndarray:
+    """Which words stand more than once in an array."""
+    order = np.argsort(words, kind="stable")
+    ranked = words[order]
+    same = ranked[1:] == ranked[:-1]
+    out = np.zeros(len(words), bool)
+    out[order[1:][same]] = True
+    out[order[:-1][same]] = True
+    return out

@@ -1,0 +1,179 @@
+"""What to do with each input: read it, go on where it ended, or leave it alone; and by which mapping."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping as Given
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from sqlmodel import select
+from xxhash import xxh3_128, xxh3_128_hexdigest
+
+from catalog.digests import sorted_json
+from catalog.errors import BadInput
+from catalog.ingest.dialect import dialects, success
+from catalog.ingest.infer import ENOUGH, infer_rows, peek
+from catalog.ingest.mapping import Mapping
+from catalog.ingest.readers.folder import files_of
+from catalog.ingest.records import Source, get_reader
+from catalog.ingest.streams import BrokenFile, Fingerprint, codec_of, fingerprint, is_remote, local_path
+from catalog.meta.models import Dataset, SourceFile
+
+if TYPE_CHECKING:
+    from catalog.catalog import Catalog
+
+
+@dataclass(frozen=True)
+class Input:
+    """One source with what is known of it.
+
+    status: "new", "changed" (read again; rows that are there are skipped), "appended" (go on at `start`) or
+    "unchanged". previous: what was recorded of the same file. reading: digest of mapping and reading options.
+    """
+
+    source: Source
+    mapping: Mapping
+    finger: Fingerprint
+    status: str
+    reading: str
+    start: dict[str, Any] | None = None
+    previous: SourceFile | None = None
+
+
+def plan_inputs(
+    cat: Catalog,
+    dataset: Dataset | None,
+    sources: Sequence[Source],
+    *,
+    name: str,
+    kind: str | None,
+    given: Given[str, str],
+    key: str | None,
+) -> list[Input]:
+    """Fingerprint every source, find its mapping, and compare with what was ingested before. All are of one kind."""
+    mappings = _mappings(sources, kind or (dataset.kind if dataset else None), given, key)
+    held = _held(cat, dataset) if dataset else []
+    return [_input(cat, dataset, source, mappings[source.uri], held, name) for source in sources]
+
+
+def _mappings(
+    sources: Sequence[Source], kind: str | None, given: Given[str, str], key: str | None
+) -> dict[str, Mapping]:
+    """A mapping each; one that was found for an earlier source is used as long as it fits."""
+    found: dict[str, Mapping] = {}
+    latest: Mapping | None = None
+    unread: list[tuple[Source, str]] = []
+    for source in sources:
+        try:
+            rows = peek(source)
+            problem = "it has no record that can be read"
+        except BrokenFile as error:
+            rows, problem = [], error.message
+        if not rows:
+            unread.append((source, problem))
+            continue
+        if latest is None or latest.reader != source.reader or not _fits(latest, rows):
+            wanted = key or (get_reader(source.reader).key if "key" not in given else None)
+            try:
+                latest = infer_rows(rows, kind=kind, given=given, key=wanted)
+            except BadInput as error:
+                raise BadInput(f"{source.uri}: {error.message}") from None
+            latest = replace(latest, reader=source.reader)
+            kind = kind or latest.kind
+        found[source.uri] = latest
+    for source, problem in unread:
+        if latest is None:
+            hint = "" if source.uri in problem else f"{source.uri}: "
+            raise BadInput(f"{hint}{problem}; is it empty, or of another format than {source.reader} (--format)?")
+        found[source.uri] = replace(latest, reader=source.reader)
+    return found
+
+
+def _fits(mapping: Mapping, rows: Sequence[dict[str, Any]]) -> bool:
+    item = next(item for item in dialects() if item.name == mapping.dialect)
+    known = set(mapping.columns)
+    same_fields = sum(bool(known & set(row)) for row in rows) * 2 >= len(rows)
+    return same_fields and success(item, rows, mapping.fields) >= ENOUGH
+
+
+def _held(cat: Catalog, dataset: Dataset) -> list[SourceFile]:
+    with cat.session() as session:
+        return list(session.exec(select(SourceFile).where(SourceFile.dataset_id == dataset.id)))
+
+
+def _input(
+    cat: Catalog, dataset: Dataset | None, source: Source, mapping: Mapping, held: Sequence[SourceFile], name: str
+) -> Input:
+    options = source.options
+    reading = xxh3_128_hexdigest(
+        sorted_json(
+            [mapping.digest(), name, options.header, options.columns, options.delimiter, options.max_record_bytes]
+        )
+    )
+    previous = next((file for file in held if file.uri == source.uri), None)
+    finger = fingerprint_source(source, previous)
+    new = Input(source, mapping, finger, "changed" if previous else "new", reading, previous=previous)
+    if source.uri.startswith("hf://"):  # what is behind an id may change; rows that are there are skipped
+        return new
+    same = previous if previous and previous.digest == finger.digest else _moved(finger, held)
+    if same and same.mapping == reading and _all_there(cat, dataset, same):
+        return replace(new, status="unchanged", previous=same)
+    if (
+        previous
+        and previous.mapping == reading
+        and _grown(source, finger, previous)
+        and _all_there(cat, dataset, previous)
+    ):
+        start = {"offset": previous.size, "line": finger.prefix_lines + 1}
+        return replace(new, status="appended", start=start)
+    return new
+
+
+def _moved(finger: Fingerprint, held: Sequence[SourceFile]) -> SourceFile | None:
+    """A file with the same bytes that is not there any more: it was moved, not copied."""
+    for file in held:
+        if file.digest == finger.digest and not is_remote(file.uri) and not os.path.exists(local_path(file.uri)):
+            return file
+    return None
+
+
+def _grown(source: Source, finger: Fingerprint, previous: SourceFile) -> bool:
+    """Whether the file begins with all it held before, and that ended with a whole line."""
+    return (
+        get_reader(source.reader).growable
+        and finger.size > previous.size
+        and finger.prefix_digest == previous.digest
+        and finger.prefix_ends_line
+        and codec_of(source.uri, source.storage) is None
+    )
+
+
+def _all_there(cat: Catalog, dataset: Dataset | None, file: SourceFile) -> bool:
+    """Whether the file's rows are still live (or were retracted): a rollback may have taken them out."""
+    if dataset is None or not dataset.removed:
+        return True
+    quoted = file.uri.replace("'", "''")
+    rows = cat.lance(dataset.name).count_rows(f"file = '{quoted}' AND (removed IS NULL OR removed = 0)")
+    return rows >= file.rows
+
+
+def fingerprint_source(source: Source, previous: SourceFile | None = None) -> Fingerprint:
+    """Of a file, or of a folder as the files in it."""
+    if source.uri.startswith("hf://"):
+        return Fingerprint(0, "hub:" + source.uri)
+    if not get_reader(source.reader).folder:
+        size = previous.size if previous and get_reader(source.reader).growable else 0
+        return fingerprint(source.uri, source.storage, size)
+    state, size, top = xxh3_128(), 0, local_path(source.uri)
+    names = files_of(top) if source.reader == "folder" else _everything(top)
+    for path in names:
+        part = fingerprint(path)
+        size += part.size
+        state.update(f"{os.path.relpath(path, top)}\0{part.digest}\0".encode())
+    return Fingerprint(size, "xxh3:" + state.hexdigest())
+
+
+def _everything(top: str) -> list[str]:
+    return sorted(os.path.join(root, name) for root, _, names in os.walk(top) for name in names)
