@@ -43,7 +43,7 @@ def take_block(
     A field of the schema that a source lacks is null there.
     """
     chunks, place, done = [], np.empty(len(row_ids), np.int64), 0
-    for source in np.unique(sources):
+    for source in map(int, np.unique(sources)):
         mine = np.flatnonzero(sources == source)
         unique, back = np.unique(row_ids[mine], return_inverse=True)
         found = take_rows(tables[source], unique, list(dict.fromkeys(columns[source].values())), names[source])

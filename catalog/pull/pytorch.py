@@ -29,15 +29,20 @@ LEAN = ("sample_id", "text", "messages", "chosen", "rejected", "answer", "choice
 
 
 def to_torch(batch: pa.RecordBatch) -> dict[str, Any]:
-    """Numbers without nulls become tensors, everything else Python lists."""
+    """Numbers become tensors (a null float is NaN), everything else Python lists, as do integers with nulls."""
     out = {}
     for name, column in zip(batch.schema.names, batch.columns, strict=True):
-        number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
-        if number and not column.null_count:
+        whole = pa.types.is_integer(column.type) and not column.null_count
+        if whole or pa.types.is_floating(column.type):
             out[name] = torch.from_numpy(column.to_numpy(zero_copy_only=False).copy())
         else:
             out[name] = column.to_pylist()
     return out
+
+
+def _compact(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """A copy that holds its own rows only: pickling a slice would send the whole block it was cut from."""
+    return pa.ipc.read_record_batch(batch.serialize(), batch.schema)
 
 
 def lean_columns(reader: MixReader) -> list[str]:
@@ -100,7 +105,7 @@ class StrataIterable(IterableDataset):
         )
         for batch in batches:
             self.own_next += workers * steps.span
-            yield to_torch(batch) if self.format == "torch" else batch
+            yield to_torch(batch) if self.format == "torch" else (_compact(batch) if info else batch)
         self.own_next = None
 
     def state_dict(self) -> dict[str, Any]:
@@ -155,7 +160,8 @@ class StrataLoader:
         self.dataset = StrataIterable(
             reader, batch_size, rank, world, columns=columns, drop_last=drop_last, format=format
         )
-        self.reader, self.workers, self.prefetch = reader, workers, prefetch
+        self.dataset.format = "arrow"  # made into tensors here: a tensor from a worker costs a file descriptor
+        self.reader, self.workers, self.prefetch, self.format = reader, workers, prefetch, format
         self.position = 0
 
     def __len__(self) -> int:
@@ -168,8 +174,8 @@ class StrataLoader:
         source = self._loader() if self.workers else iter(self.dataset)
         for batch in source:
             self.position = min(self.position + span, end)
-            if batch.num_rows if isinstance(batch, pa.RecordBatch) else len(batch["_index"]):
-                yield batch
+            if batch.num_rows:
+                yield to_torch(batch) if self.format == "torch" else batch
 
     def _loader(self) -> DataLoader:
         context = multiprocessing.get_context("forkserver")

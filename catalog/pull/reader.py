@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +22,8 @@ import pyarrow as pa
 
 from catalog.errors import BadInput, Corrupt
 from catalog.mixes.lock import find_mix, load_lock
-from catalog.pull.fetch import content_ids, take_block
-from catalog.pull.layout import Layout, order_digest
+from catalog.pull.fetch import take_block
+from catalog.pull.layout import Layout
 from catalog.pull.sources import Sources, open_sources
 from catalog.settings import Settings
 
@@ -135,23 +134,11 @@ class MixReader:
                 waiting = pool.submit(read, wanted[at : at + take]) if at < len(wanted) else None
                 yield from block
 
-    def verify(self, *, full: bool = False, block: int = LARGEST_BLOCK) -> str:
-        """Check the lock's order digest against the store; with `full` return a digest of the whole stream of ids."""
-        indices = self.layout.probes(self.lock["probes"])
-        located = self.layout.locate(indices)
-        tables = [self.sources.tables[source] for source in self.sources.of_part]
-        found = order_digest(self.layout, indices, located, content_ids(tables, located))
-        if found != self.lock["order_digest"]:
-            raise Corrupt(
-                f"mix {self.ref} does not serve what its lock says: the order digest differs; run `strata doctor`"
-            )
-        if not full:
-            return found
-        seen = sha256()
-        for begin in range(0, len(self), block):
-            ids = self.layout.locate(np.arange(begin, min(begin + block, len(self))))
-            seen.update("\n".join(content_ids(tables, ids)).encode() + b"\n")
-        return seen.hexdigest()
+    def verify(self, *, full: bool = False) -> str:
+        """Compare the store with the lock, with `full` row by row; see catalog.pull.verify."""
+        from catalog.pull.verify import verify
+
+        return verify(self, full=full)
 
     def torch(self, batch_size: int, *, rank: int = 0, world: int = 1, workers: int = 0, **options: Any) -> Any:
         """A resumable torch loader; see catalog.pull.pytorch.StrataLoader."""
@@ -217,21 +204,10 @@ def open_mix(cat: Catalog, ref: str, *, verify: bool = True) -> MixReader:
     sources = open_sources(cat, lock, name)
     reader = MixReader(cat.settings, name, lock, layout, sources)
     if verify:
-        _check_witnesses(reader)
+        from catalog.pull.verify import check_witnesses
+
+        check_witnesses(reader)
     return reader
-
-
-def _check_witnesses(reader: MixReader) -> None:
-    """A few rows must still have the content that the lock saw."""
-    expected = dict(reader.lock["witnesses"])
-    rows = reader.take(sorted(expected), ["content_id"])
-    for index, content in zip(rows.column("_index").to_pylist(), rows.column("content_id").to_pylist(), strict=True):
-        if content != expected[index]:
-            part = reader.lock["parts"][int(reader.layout.locate(np.array([index])).part[0])]
-            raise Corrupt(
-                f"mix {reader.ref} does not match the store: index {index} of {part['dataset']}@v{part['version']} "
-                f"holds content {content}, the lock names {expected[index]}; run `strata doctor`"
-            )
 
 
 def _reopen(settings: Settings, ref: str, digest: str) -> MixReader:

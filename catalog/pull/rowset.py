@@ -65,6 +65,15 @@ class RowSet:
         below = (np.uint64(1) << (local % 64).astype(np.uint64)) - np.uint64(1)
         return self.counts[block] + ones.sum(axis=1) + np.bitwise_count(self.words[word] & below)
 
+    def contains(self, row_ids: np.ndarray) -> np.ndarray:
+        """Which row ids are in the set."""
+        local = np.asarray(row_ids, np.int64) - self.base
+        if self.words is None:
+            return (local >= 0) & (local < self.rows)
+        inside = (local >= 0) & (local < 64 * len(self.words))
+        at = np.where(inside, local, 0)
+        return inside & (self.words[at // 64] >> (at % 64).astype(np.uint64) & np.uint64(1)).astype(bool)
+
     def to_json(self) -> dict[str, Any]:
         if self.words is None:
             return {"kind": "range", "first": self.base, "rows": self.rows}

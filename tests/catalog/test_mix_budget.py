@@ -1,5 +1,7 @@
 """Specs are checked and weights become counts, before any table is read."""
 
+from pathlib import Path
+
 import pytest
 
 from catalog.errors import BadInput
@@ -115,3 +117,8 @@ def test_yaml_json_and_files_read_alike(tmp_path):
         load_spec("name: [\n")
     with pytest.raises(BadInput, match="mapping"):
         load_spec("- a\n- b\n")
+
+
+def test_the_example_is_a_valid_spec():
+    made = load_spec(Path(__file__).parents[2] / "examples" / "mix.yaml")
+    assert items(made, [Supply(1000), Supply(100), Supply(500)]) == [300, 200, 100]

@@ -117,7 +117,20 @@ def test_retraction_shifts_nothing(store):
     assert after == {index: row for index, row in before.items() if row[2] not in victims}
     assert reader.retracted == 700 - len(after) >= 4
     assert [len(reader.take([index], ["text"])) for index in (3, 5)] == [0, 1]
+    reader.verify(full=True)
+
+
+def test_verify_notices_rows_that_joined_a_version(store):
+    """Rows moved into v1 behind the catalog's back: the probes agree, the row set does not."""
+    chat = store.find("chat")
+    append_texts(store, "chat", sentences(30, seed=5))
+    table = store.lance("chat")
+    table.update({"added": "1"}, where="added = 2")
+    change(store, Dataset, lambda d: d.id == chat.id, lance_version=table.version)
+    reader = open_mix(store, "m@v1")
     reader.verify()
+    with pytest.raises(Corrupt, match=r"part 2 \(chat@v1\) now selects other rows"):
+        reader.verify(full=True)
 
 
 def test_removal_from_a_later_version_is_not_retraction(store):
@@ -256,3 +269,11 @@ def test_row_sets_are_named_by_their_bytes(tmp_path):
     rowset.save(a, tmp_path)
     opened = rowset.load(a.to_json(), tmp_path)
     assert np.array_equal(opened.select(np.arange(len(ids))), ids) and len(list(tmp_path.iterdir())) == 1
+
+
+def test_contains_agrees_with_the_set():
+    rng = np.random.default_rng(1)
+    ids = np.flatnonzero(rng.random(3000) < 0.4) + 77
+    for built, held in ((rowset.row_set([ids]), ids), (rowset.row_set([np.arange(50, 90)]), np.arange(50, 90))):
+        asked = rng.integers(0, 4000, 2000)
+        assert np.array_equal(built.contains(asked), np.isin(asked, held))
