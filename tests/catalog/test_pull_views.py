@@ -8,7 +8,7 @@ import pytest
 from catalog.errors import BadInput, StrataError
 from catalog.mixes import publish
 from catalog.pull import export as exporting
-from catalog.testing import append_texts, sentences
+from catalog.testing import append_texts, sentences, text_dataset
 
 
 @pytest.fixture
@@ -103,3 +103,23 @@ def test_hugging_face_view(store, streaming):
     assert [row["_index"] for row in made] == list(range(11, 190, 2))
     assert [row["text"] for row in made] == expected(store)[11::2]
     assert set(made.column_names) == {"_index", "_part", "_epoch", "text"}
+
+
+def test_kinds_mix_and_what_a_kind_lacks_is_null(store, tmp_path):
+    turns = [
+        {"messages": [{"role": "user", "content": f"q{n}"}, {"role": "assistant", "content": f"a{n}"}]}
+        for n in range(6)
+    ]
+    text_dataset(store, tmp_path, "talk", turns)
+    publish(store, {"name": "both", "parts": [{"dataset": "talk"}, {"dataset": "web", "samples": 6}]})
+    batch = store.mix("both").take(range(12))
+    for part, messages in zip(batch.column("_part").to_pylist(), batch.column("messages").to_pylist(), strict=True):
+        assert (messages is None) == (part == 1)
+        assert messages is None or [turn["role"] for turn in messages] == ["user", "assistant"]
+    store.mix("both").export(tmp_path / "both", "jsonl")
+    served = [row for row in read(tmp_path / "both", "messages") if row]
+    assert sorted(row[0]["content"] for row in served) == [f"q{n}" for n in range(6)]
+    store.mix("both").export(tmp_path / "both-parquet", "parquet")
+    assert sum(1 for row in read(tmp_path / "both-parquet", "messages") if row) == 6
+    loaded = next(iter(store.mix("both").to_hf()))
+    assert "messages" in loaded and loaded["_index"] == 0
