@@ -1,4 +1,4 @@
-"""Scoring as a Prefect deployment: registered by a worker, triggered by name, watched and cancelled from any face.
+"""Scoring as a Prefect deployment: registered by a worker, triggered by name from any face.
 
     python -m flows.deployments cpu       # register pool and deployment, then become its worker
     trigger(cat, at, "alpaca", ["perplexity"], {...})      # no Prefect import: five REST calls
@@ -16,16 +16,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from catalog.errors import BadInput, Missing, NotFound, StrataError
-from catalog.meta.models import Run
-from flows.prefect_api import FINAL, Endpoint, call, online_workers, set_state
-from flows.recovery import attempts
+from catalog.errors import BadInput, Missing, NotFound
+from flows.prefect_api import Endpoint, call, online_workers
 from flows.server import FLOW, QUIET
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
-
-Show = Callable[[int, int, str], None]
+    from flows.places import Place
+    from flows.planner import Plan
 
 
 def register(pool: str) -> None:
@@ -95,6 +93,35 @@ def trigger(
     return call(at, "POST", f"/deployments/{deployment['id']}/create_flow_run", body)["id"]
 
 
+def submit(
+    cat: Catalog,
+    place: Place,
+    planned: Plan,
+    scorers: Sequence[str],
+    options: dict[str, Any],
+    *,
+    say: Callable[[str], None] = lambda line: None,
+) -> tuple[Endpoint, str]:
+    """Trigger a plan on the server of a place, starting the home's where it is asked for; returns server and run."""
+    from flows.server import ensure
+
+    at = place.endpoint
+    if place.kind == "home":
+        at = ensure(cat, say).endpoint
+    if at is None:
+        raise BadInput("an inline run needs no server")
+    pool = pick_pool(at, [step.plugin.cost for step in planned.todo])
+    if place.kind == "home":
+        await_deployment(at, pool)
+    flow_run = trigger(cat, at, planned.ref, scorers, _json_options(options), pool=pool, place=place.kind)
+    say(f"run {flow_run[:8]} in pool {pool}: `strata runs show {flow_run[:8]}` watches, `strata runs cancel` stops it")
+    return at, flow_run
+
+
+def _json_options(options: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value not in (None, {}, False)}
+
+
 def await_deployment(at: Endpoint, pool: str, wait: float = 90.0) -> None:
     """A home's worker registers its deployment some seconds after the server answers."""
     deadline = time.monotonic() + wait
@@ -108,75 +135,6 @@ def await_deployment(at: Endpoint, pool: str, wait: float = 90.0) -> None:
                     f"no worker of pool {pool} has registered at {at.url} within {wait:.0f} s; see the server's log"
                 ) from None
             time.sleep(0.5)
-
-
-def look(cat: Catalog, at: Endpoint, flow_run: str) -> dict[str, Any]:
-    """State of a triggered run: Prefect's state, and our run record with progress where there is one."""
-    held = call(at, "GET", f"/flow_runs/{flow_run}")
-    state = held.get("state") or {}
-    tried = attempts(cat, flow_run)
-    return {"id": flow_run, "name": held["name"], "state": state.get("type"), "state_name": state.get("name"),
-            "message": state.get("message"), "run": tried[0] if tried else None, "attempts": len(tried)}  # fmt: skip
-
-
-def watch(
-    cat: Catalog,
-    at: Endpoint,
-    flow_run: str,
-    show: Show | None = None,
-    *,
-    poll: float = 0.5,
-    timeout: float | None = None,
-) -> Run | None:
-    """Wait for the end of a run, showing its progress. Raises the reason when it failed or was cancelled.
-
-    Returns the run record, or None when there was nothing to compute.
-    """
-    deadline = time.monotonic() + timeout if timeout else None
-    while True:
-        seen = look(cat, at, flow_run)
-        held: Run | None = seen["run"]
-        if show and held is not None and held.progress:
-            show(held.progress.get("done", 0), held.progress.get("total", 0), held.progress.get("unit", "rows"))
-        if seen["state"] in FINAL:
-            break
-        if deadline and time.monotonic() > deadline:
-            raise StrataError(
-                f"run {flow_run[:8]} is still {seen['state']} after {timeout:.0f} s; it goes on, see `strata runs`"
-            )
-        time.sleep(poll)
-    if seen["state"] != "COMPLETED":
-        reason = (held.error if held and held.status != "done" else None) or seen["message"] or "no reason given"
-        raise StrataError(
-            f"run {flow_run[:8]} {str(seen['state']).lower()}: {str(reason).splitlines()[0]}", state=seen["state"]
-        )
-    return held
-
-
-def cancel(cat: Catalog, at: Endpoint | None, run: str) -> str:
-    """Cancel by the id (or its beginning) of a run record or a flow run; returns what was done.
-
-    A run that computes stops at its next batch and keeps what it finished; one that waits never starts.
-    """
-    from catalog.runs import cancel as ask
-    from catalog.runs import runs
-
-    held = next(
-        (r for r in runs(cat, limit=1000) if r.id.startswith(run) or (r.prefect_id or "").startswith(run)), None
-    )
-    if held is not None and held.status == "running":
-        ask(cat, held.id)
-        return f"run {held.id[:8]} stops at its next batch; what is finished is kept"
-    if at is None:
-        if held is None:
-            raise NotFound("run", run, remedy="see `strata runs`")
-        raise BadInput(f"run {held.id[:8]} is {held.status}, there is nothing to cancel")
-    flow_run = held.prefect_id if held is not None and held.prefect_id else run
-    seen = look(cat, at, flow_run)
-    if seen["state"] in FINAL:
-        raise BadInput(f"run {flow_run[:8]} is {str(seen['state']).lower()}, there is nothing to cancel")
-    set_state(at, flow_run, "CANCELLED", "Cancelled", f"cancelled by {cat.settings.actor} before it started")
-    return f"run {flow_run[:8]} was cancelled before it started"
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from catalog.errors import Missing, StrataError
+from catalog.errors import BadInput, Missing, StrataError
 from catalog.store.publish import process_start
 from flows.prefect_api import Endpoint, healthy
 
@@ -86,6 +86,29 @@ def worker_child(pool: str, env: Mapping[str, str], cwd: str | None = None) -> C
 def has_gpu() -> bool:
     """Whether an NVIDIA device is visible, without importing torch."""
     return any(os.path.exists(path) for path in ("/dev/nvidia0", "/dev/nvidiactl", "/dev/dxg"))
+
+
+def serve_pools(
+    cat: Catalog, pools: list[str], *, wait: float = 180.0, say: Callable[[str], None] = lambda line: None
+) -> None:
+    """Work for the team's server, or the home's where PREFECT_API_URL is not set, until SIGTERM or Ctrl-C."""
+    from flows.prefect_api import team_endpoint
+    from flows.server import QUIET, environment, status
+
+    if unknown := sorted(set(pools) - set(POOLS)):
+        raise BadInput(f"pool {unknown[0]!r} is not one of {', '.join(POOLS)}")
+    at, env = team_endpoint(), QUIET | dict(os.environ)
+    if at is None:
+        home = status(cat)
+        if home is None:
+            raise Missing(
+                "no server to work for: set PREFECT_API_URL, or `strata server start`, which runs a worker itself"
+            )
+        at, env = home.endpoint, environment(cat.settings, home.url)
+    asked: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, frame: asked.append(number))
+    say(f"working for {at.url}: pools {', '.join(pools)} (Ctrl-C stops; runs are put back)")
+    work(cat, at, pools, env=env, stopped=lambda: bool(asked), wait=wait)
 
 
 def work(

@@ -1,0 +1,1 @@
+"""The facade's verbs over HTTP, with local tokens."""

@@ -1,0 +1,197 @@
+"""Read verbs over HTTP: datasets, show, card, lineage, diff, sql, search, scorers, plan, mixes, pull, runs, doctor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+import orjson
+from fastapi import APIRouter, Query
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from catalog.access import check
+from ui.api.auth import Asked
+from ui.querying import arrow_stream, search_rows, sql_result
+from ui.shapes import dataset_row, plain, plan_rows, run_row, scorer_row, show
+
+router = APIRouter(tags=["read"])
+
+
+class SqlRequest(BaseModel):
+    """One read-only statement over views "name", "name@v3" and strata.*."""
+
+    model_config = ConfigDict(extra="forbid")
+    query: str
+    limit: int = Field(10_000, ge=1, le=1_000_000, description="rows at most; `truncated` says when more were cut")
+    format: Literal["json", "arrow"] = "json"
+
+
+class SearchRequest(BaseModel):
+    """Words, or the id of a sample to find more like."""
+
+    model_config = ConfigDict(extra="forbid")
+    ref: str
+    words: str = ""
+    mode: Literal["hybrid", "vector", "text"] | None = None
+    like: str | None = None
+    where: str | None = None
+    limit: int = Field(10, ge=1, le=1000)
+
+
+class PlanRequest(BaseModel):
+    """What `score` would do."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    scorers: list[str] = Field(min_length=1)
+    params: dict[str, Any] = {}
+    target: str | None = None
+    sample: int | None = None
+
+
+@router.get("/datasets")
+def datasets(cat: Asked) -> list[dict[str, Any]]:
+    """Every published dataset."""
+    return [dataset_row(held) for held in cat.datasets()]
+
+
+@router.get("/datasets/{ref}")
+def dataset(ref: str, cat: Asked, sample: Annotated[int, Query(ge=0, le=100)] = 0) -> dict[str, Any]:
+    """One dataset version: counts, columns with coverage, versions, tags, and `sample` rows."""
+    return plain(show(cat, ref, sample))
+
+
+@router.get("/datasets/{ref}/card")
+def card(ref: str, cat: Asked) -> Any:
+    """Facts, licences, counts, columns and provenance."""
+    return plain(cat.card(ref))
+
+
+@router.get("/datasets/{ref}/lineage")
+def lineage(ref: str, cat: Asked) -> Any:
+    """Where it came from and what was made of it."""
+    return plain(cat.lineage(ref))
+
+
+@router.get("/diff")
+def diff(a: str, b: str, cat: Asked) -> Any:
+    """Two dataset versions, or two mixes."""
+    return plain(cat.diff(a, b))
+
+
+@router.post("/sql")
+def sql(body: SqlRequest, cat: Asked) -> Any:
+    """Rows as JSON, or an Arrow stream (application/vnd.apache.arrow.stream)."""
+    result = sql_result(cat, body.query, body.limit)
+    if body.format == "arrow":
+        head = {"X-Strata-Truncated": str(result.truncated).lower()}
+        return StreamingResponse(
+            arrow_stream(result.table), media_type="application/vnd.apache.arrow.stream", headers=head
+        )
+    return {"columns": result.table.column_names, "rows": plain(result.table), "truncated": result.truncated}
+
+
+@router.post("/search")
+def search(body: SearchRequest, cat: Asked) -> list[dict[str, Any]]:
+    """Nearest samples first."""
+    return search_rows(cat, body.ref, body.words, mode=body.mode, like=body.like, where=body.where, limit=body.limit)
+
+
+@router.get("/scorers")
+def scorers(cat: Asked) -> list[dict[str, Any]]:
+    """Every scorer with what it reads, writes and takes."""
+    from catalog.plugins import plugins
+
+    check(cat, "read", "scorers")
+    return [plain(scorer_row(held)) for held in plugins("scorer").values()]
+
+
+@router.post("/plan")
+def plan(body: PlanRequest, cat: Asked) -> dict[str, Any]:
+    """Steps in order and the rows each lacks; runs nothing, not even a pilot."""
+    from flows import plan as make
+
+    planned = make(cat, body.name, body.scorers, params=body.params, target=body.target, sample=body.sample)
+    return plain({"ref": planned.ref, "rows": planned.rows, "sample": planned.sample, "steps": plan_rows(planned)})
+
+
+@router.get("/mixes")
+def mixes(cat: Asked) -> list[dict[str, Any]]:
+    """Every published mix."""
+    from sqlmodel import select
+
+    from catalog.meta.models import Mix
+
+    check(cat, "read", "mixes")
+    with cat.session() as session:
+        held = session.exec(select(Mix).order_by(Mix.name, Mix.version)).all()  # type: ignore[arg-type]
+    return [
+        {"ref": f"{mix.name}@v{mix.version}", "digest": mix.digest, "actor": mix.actor, "created": mix.created}
+        for mix in held
+    ]
+
+
+@router.get("/mixes/{ref}")
+def mix(ref: str, cat: Asked) -> dict[str, Any]:
+    """A mix's summary and its lock."""
+    from catalog.mixes import find_mix, load_lock, summary
+
+    check(cat, "read", ref)
+    held = find_mix(cat, ref)
+    lock = load_lock(cat, f"{held.name}@v{held.version}")
+    return plain({"ref": f"{held.name}@v{held.version}", "digest": held.digest, **summary(lock), "lock": lock})
+
+
+@router.get("/mixes/{ref}/samples")
+def pull(
+    ref: str,
+    cat: Asked,
+    limit: Annotated[int, Query(ge=1, le=100_000)] = 256,
+    start: Annotated[int, Query(ge=0)] = 0,
+    rank: Annotated[int, Query(ge=0)] = 0,
+    world: Annotated[int, Query(ge=1)] = 1,
+) -> StreamingResponse:
+    """Samples of one rank in the locked order, one JSON object a line, streamed."""
+    reader = cat.mix(ref)
+    batches = reader.batches(start, min(len(reader), start + limit * world), rank=rank, world=world)
+
+    def lines() -> Iterator[bytes]:
+        left = limit
+        for batch in batches:
+            for row in plain(batch.slice(0, left)):
+                yield orjson.dumps(row) + b"\n"
+            left -= batch.num_rows
+            if left <= 0:
+                return
+
+    return StreamingResponse(lines(), media_type="application/x-ndjson", headers={"X-Strata-Lock": reader.digest})
+
+
+@router.get("/runs")
+def runs(
+    cat: Asked, dataset: str | None = None, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+) -> list[dict[str, Any]]:
+    """Runs, newest first, with progress, counts and cost."""
+    check(cat, "read", "runs")
+    return [plain(run_row(run)) for run in cat.runs(limit, dataset)]
+
+
+@router.get("/runs/{run}")
+def run(run: str, cat: Asked) -> dict[str, Any]:
+    """One run, by the beginning of its id or of its flow run's id."""
+    from flows.watching import find_run
+
+    seen = find_run(cat, run)
+    return (
+        plain(run_row(seen["run"]))
+        if seen["run"] is not None
+        else {"flow_run": seen["flow_run"], "status": seen["status"]}
+    )
+
+
+@router.get("/doctor")
+def doctor(cat: Asked, deep: bool = False) -> list[dict[str, Any]]:
+    """What does not agree between metadata and tables."""
+    check(cat, "read", "doctor")
+    return [plain(item) for item in cat.doctor(deep=deep)]

@@ -1,0 +1,186 @@
+"""Verbs that change something: score, promote, ingest, mixes, selections, versions, retract, runs, gc.
+
+`score` picks a place as the command line does: short work runs inside the request, long work goes to a Prefect server
+and the answer names the run. Files are read where the service runs, so `ingest` wants an admin token.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field
+
+from catalog.access import check
+from catalog.errors import BadInput
+from ui.api.auth import Asked
+from ui.api.reading import PlanRequest
+from ui.shapes import plain, version_row
+
+router = APIRouter(tags=["write"])
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ScoreRequest(PlanRequest):
+    """A plan to run."""
+
+    aliases: dict[str, str] = Field({}, description="output -> column name")
+    refit: bool = False
+    on: Literal["inline", "home", "team"] | None = None
+    device: str | None = None
+    dtype: str | None = None
+
+
+class PromoteRequest(Strict):
+    """A promotion, or with dry_run its waterfall."""
+
+    ref: str
+    to: Literal["L1", "L2", "L3", "L4"]
+    recipe: str | dict[str, Any] | None = None
+    variables: dict[str, Any] = {}
+    where: str | None = None
+    select: str | None = None
+    name: str | None = None
+    dry_run: bool = False
+
+
+class IngestRequest(Strict):
+    """Files where the service runs, into a dataset; options as in `Catalog.ingest`."""
+
+    paths: list[str] = Field(min_length=1)
+    name: str
+    options: dict[str, Any] = {}
+
+
+class SelectionRequest(Strict):
+    name: str
+    dataset: str
+    where: str
+    missing: Literal["error", "drop", "keep"] = "error"
+    note: str = ""
+
+
+class RetractRequest(Strict):
+    reason: str
+    where: str | None = None
+    ids: list[str] | None = None
+    datasets: list[str] | None = None
+    dry_run: bool = False
+
+
+@router.post("/score")
+def score(body: ScoreRequest, cat: Asked) -> dict[str, Any]:
+    """Compute columns. Inline the answer is the report; on a server it is {"flow_run": id}: see /runs/{id}."""
+    from flows import plan
+    from flows.places import choose
+    from ui.planning import estimate, run_plan, seconds_of
+
+    found = cat.resolve(body.name)
+    check(cat, "write", found.dataset.name)
+    options = {
+        "params": body.params,
+        "target": body.target,
+        "sample": body.sample,
+        "aliases": body.aliases,
+        "refit": body.refit,
+    }
+    planned = plan(cat, body.name, body.scorers, **options)
+    costs = estimate(cat, planned) if body.on is None else []
+    place = choose(cat, planned, body.on, seconds=seconds_of(costs) if costs else None)
+    options |= {"device": body.device, "dtype": body.dtype}
+    held = run_plan(cat, place, body.name, body.scorers, planned, options, detach=True)
+    return {**held, "place": place.kind, "why": place.sentence}
+
+
+@router.post("/promote")
+def promote(body: PromoteRequest, cat: Asked) -> dict[str, Any]:
+    """Make the next tier's dataset, or refuse with every missing item named."""
+    from flows import promote as run
+
+    if isinstance(body.recipe, str) and ("/" in body.recipe or body.recipe.endswith((".yaml", ".yml"))):
+        raise BadInput("over HTTP a recipe is the name of a shipped one, or the recipe itself as an object")
+    report = run(
+        cat, body.ref, body.to, recipe=body.recipe, variables=body.variables, where=body.where, selection=body.select,
+        name=body.name, dry_run=body.dry_run,
+    )  # fmt: skip
+    return plain(report)
+
+
+@router.post("/ingest")
+def ingest(body: IngestRequest, cat: Asked) -> Any:
+    """Read files that the service can see; wants an admin token, as those files are the service's."""
+    check(cat, "admin", f"ingest {body.name}")
+    return plain(cat.ingest(body.paths, body.name, **body.options))
+
+
+@router.post("/mixes")
+def publish_mix(spec: dict[str, Any], cat: Asked) -> dict[str, Any]:
+    """Freeze a mix spec by a lock."""
+    made = cat.publish_mix(spec)
+    return {"ref": f"{made.name}@v{made.version}", "digest": made.digest}
+
+
+@router.post("/mixes/preview")
+def preview_mix(spec: dict[str, Any], cat: Asked) -> Any:
+    """What publishing would freeze; changes nothing."""
+    from catalog.mixes import preview
+
+    check(cat, "read", "mix")
+    return plain(preview(cat, spec))
+
+
+@router.post("/selections")
+def save_selection(body: SelectionRequest, cat: Asked) -> Any:
+    """Save a named row set."""
+    from catalog.selections import save
+
+    return plain(save(cat, body.name, body.dataset, body.where, missing=body.missing, note=body.note))
+
+
+@router.post("/datasets/{name}/rollback")
+def rollback(name: str, to: int, cat: Asked) -> dict[str, Any]:
+    """A new version with the rows of an old one."""
+    return version_row(cat.rollback(name, to))
+
+
+@router.post("/datasets/{ref}/tag")
+def tag(ref: str, label: str, cat: Asked) -> dict[str, Any]:
+    """Name a version."""
+    return {"ref": f"{ref.partition('@')[0]}@{label}", "version": cat.tag(ref, label).version}
+
+
+@router.post("/datasets/{name}/rename")
+def rename(name: str, to: str, cat: Asked) -> dict[str, str]:
+    """Rename a dataset."""
+    cat.rename(name, to)
+    return {"old": name, "new": to}
+
+
+@router.delete("/datasets/{name}")
+def drop(name: str, cat: Asked) -> dict[str, str]:
+    """Take a dataset out of the catalog."""
+    cat.drop(name)
+    return {"dropped": name}
+
+
+@router.post("/retract")
+def retract(body: RetractRequest, cat: Asked) -> Any:
+    """Take samples out of every version and mix, or with dry_run say what that would reach."""
+    return plain(cat.retract(**body.model_dump()))
+
+
+@router.post("/runs/{run}/cancel")
+def cancel(run: str, cat: Asked) -> dict[str, str]:
+    """Stop a run at its next batch."""
+    from flows.watching import cancel_run
+
+    return {"run": run, "done": cancel_run(cat, run)}
+
+
+@router.post("/gc")
+def gc(cat: Asked, name: str | None = None, compact: bool = False) -> Any:
+    """Free what nothing points to."""
+    return plain(cat.gc(name, compact=compact))

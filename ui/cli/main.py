@@ -1,0 +1,161 @@
+"""`strata`: the command list, its help, and what an error looks like.
+
+    strata ingest web.jsonl --as web && strata score web langid && strata sql 'select language, count(*) from web group by 1'
+
+Exit status: 0 done, 1 `doctor` found errors, 2 an error that names its remedy, 130 stopped by Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from ui.cli import admin, ingest, lifecycle, mix, places, promote, query, score
+from ui.cli.help import Command, Group
+from ui.cli.output import HOME, note
+
+app = typer.Typer(
+    name="strata",
+    help="A training-data catalog: datasets in tiers, columns with recipes, mixes with locks.",
+    epilog="Start: strata ingest web.jsonl --as web · strata score web langid · strata show web",
+    cls=Group,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+PANELS: dict[str, list[tuple[str, Callable[..., Any]]]] = {
+    "Data in": [("init", admin.init), ("ingest", ingest.ingest)],
+    "Look": [
+        ("datasets", query.datasets), ("show", query.show), ("card", query.card), ("lineage", query.lineage),
+        ("diff", query.diff), ("sql", query.sql), ("search", query.search),
+    ],
+    "Compute": [
+        ("scorers", score.scorers), ("selectors", score.selectors), ("mixers", score.mixers), ("plan", score.plan),
+        ("score", score.score), ("promote", promote.promote),
+    ],
+    "Change": [
+        ("rollback", lifecycle.rollback), ("tag", lifecycle.tag), ("rename", lifecycle.rename),
+        ("drop", lifecycle.drop), ("retract", lifecycle.retract),
+    ],
+    "Train": [("pull", mix.pull)],
+    "Run": [("ui", admin.ui), ("serve", admin.serve), ("mcp", admin.mcp)],
+    "Care": [("doctor", admin.doctor), ("gc", admin.gc)],
+}  # fmt: skip
+GROUPS: list[tuple[str, str, str, list[tuple[str, Callable[..., Any]]]]] = [
+    ("Change", "select", "Named row sets: a recipe, no copied rows.",
+     [("save", promote.select_save), ("list", promote.select_list), ("show", promote.select_show)]),
+    ("Train", "mix", "Freeze what is trained on by a lock.",
+     [("publish", mix.publish), ("preview", mix.preview), ("list", mix.list_mixes), ("show", mix.show), ("diff", mix.diff)]),
+    ("Run", "server", "The home's Prefect server and its workers.",
+     [("start", places.start), ("status", places.status), ("stop", places.stop), ("worker", places.worker)]),
+    ("Run", "runs", "What ran, what runs, and how to stop it.",
+     [("list", places.runs_list), ("show", places.runs_show), ("cancel", places.runs_cancel)]),
+    ("Care", "token", "Local tokens for `strata serve` and `strata mcp --http`.",
+     [("create", admin.token_create), ("list", admin.token_list), ("revoke", admin.token_revoke)]),
+]  # fmt: skip
+
+
+def _add(to: typer.Typer, name: str, function: Callable[..., Any], panel: str | None = None) -> None:
+    """Register a command; the part of its docstring after "Example:" becomes the foot of its help."""
+    text, _, example = (function.__doc__ or "").partition("\n\n    Example:")
+    lines = [line.strip() for line in example.strip().splitlines() if line.strip()]
+    foot = "Example: " + "\n         ".join(lines) if lines else None
+    short = text.split("\n\n")[0].split(": ")[0].split("; ")[0].split(". ")[0].strip().rstrip(".")
+    to.command(name, cls=Command, help=text, short_help=short, epilog=foot, rich_help_panel=panel)(function)
+
+
+for _panel, _commands in PANELS.items():
+    for _name, _function in _commands:
+        _add(app, _name, _function, _panel)
+for _panel, _name, _help, _commands in GROUPS:
+    _group = typer.Typer(help=_help, cls=Group, no_args_is_help=True, rich_markup_mode=None)
+    for _verb, _function in _commands:
+        _add(_group, _verb, _function)
+    app.add_typer(_group, name=_name, rich_help_panel=_panel)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(f"strata {version('strata-catalog')}")
+        raise typer.Exit
+
+
+@app.callback()
+def home(
+    at: Annotated[
+        str | None,
+        typer.Option(
+            "--home", metavar="FOLDER", help="Folder of the catalog; $STRATA_HOME or ./strata-home if not given."
+        ),
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of every command."""
+    HOME[0] = at
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and leave with its status."""
+    sys.exit(run(arguments))
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run a command; a failure a user can cause is one line on stderr and status 2, anything else is a bug."""
+    try:
+        status = app(arguments, standalone_mode=False)
+    except typer.TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(error.format_message())
+            return 0
+        return _fail(error.format_message(), "see --help")
+    except (KeyboardInterrupt, typer.Abort):
+        status = 130
+    except BrokenPipeError:
+        # The reader of our pipe has gone: nothing is left to say, and the flush at exit must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if (line := _explained(error)) is None:
+            raise
+        if type(error).__name__ != "Cancelled":
+            return _fail(line)
+        note(line)
+        return 130
+    if status == 130:
+        note("stopped; what is finished is kept: resume by running the same command")
+    return status if isinstance(status, int) else 0
+
+
+def _explained(error: Exception) -> str | None:
+    """The one line of an error with a known cause, or None for a bug."""
+    from catalog.errors import StrataError
+
+    if isinstance(error, StrataError):
+        return str(error)
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename or 'the system'}: {error.strerror}; mend that and run the command again"
+    if type(error).__module__.startswith("sqlalchemy") and hasattr(error, "orig"):
+        reason = str(error.orig).strip().splitlines()[0]
+        return f"the metadata database failed: {reason}; what is published is untouched, run the command again"
+    return None
+
+
+def _fail(message: str, hint: str = "") -> int:
+    line = " ".join(message.split())
+    note(f"error: {line}" + (f" ({hint})" if hint else ""))
+    return 2
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,150 @@
+"""strata mix publish|preview|list|show|diff, strata pull."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ui.cli.output import Json, emit, facts, note, number, opened, progress, table
+
+Spec = Annotated[str, typer.Argument(metavar="SPEC.yaml", help="Mix spec: parts, weights, order.")]
+Ref = Annotated[str, typer.Argument(metavar="NAME@vN", help="Published mix; without @vN the newest.")]
+
+
+def preview(spec: Spec, json: Json = False) -> None:
+    """Show what publishing a spec would freeze: parts, shares, epochs, verdicts. Changes nothing.
+
+    Example: strata mix preview pretrain.yaml
+    """
+    from catalog.mixes import preview as make
+
+    held = make(opened(), spec)
+    emit(json, held, lambda: _summary(held))
+
+
+def publish(spec: Spec, json: Json = False) -> None:
+    """Freeze a mix by a lock: row sets, counts, order, licence and contamination verdicts.
+
+    Example: strata mix publish pretrain.yaml
+    """
+    from catalog.mixes import summary
+
+    cat = opened()
+    made = cat.publish_mix(spec)
+    held = {"ref": f"{made.name}@v{made.version}", "digest": made.digest, **summary(made.lock)}
+    emit(json, held, lambda: _summary(held))
+
+
+def list_mixes(json: Json = False) -> None:
+    """List the published mixes.
+
+    Example: strata mix list
+    """
+    from sqlmodel import select
+
+    from catalog.access import check
+    from catalog.meta.models import Mix
+
+    cat = opened()
+    check(cat, "read", "mixes")
+    with cat.session() as session:
+        held = session.exec(select(Mix).order_by(Mix.name, Mix.version)).all()
+    rows = [{"mix": f"{mix.name}@v{mix.version}", "digest": mix.digest, "parts": len(mix.lock.get("parts", [])),
+             "actor": mix.actor, "created": mix.created} for mix in held]  # fmt: skip
+    emit(
+        json, rows, lambda: table(rows, ["mix", "parts", "digest", "actor", "created"], empty="no mix is published yet")
+    )
+
+
+def show(ref: Ref, json: Json = False) -> None:
+    """Show a published mix and its lock.
+
+    Example: strata mix show pretrain@v1 --json
+    """
+    from catalog.mixes import find_mix, load_lock, summary
+
+    cat = opened()
+    made = find_mix(cat, ref)
+    lock = load_lock(cat, f"{made.name}@v{made.version}")
+    held = {"ref": f"{made.name}@v{made.version}", "digest": made.digest, **summary(lock)}
+    emit(json, {**held, "lock": lock}, lambda: _summary(held))
+
+
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A@vN")],
+    b: Annotated[str, typer.Argument(metavar="B@vN")],
+    json: Json = False,
+) -> None:
+    """Compare two mixes: parts, shares, tokens, and samples that only one serves.
+
+    Example: strata mix diff pretrain@v1 pretrain@v2
+    """
+    from catalog.mixes import diff_mixes
+
+    held = diff_mixes(opened(), a, b)
+    emit(json, held, lambda: facts(flat(held)))
+
+
+def flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested facts as dotted names, for a plain listing."""
+    found: dict[str, Any] = {}
+    for name, item in value.items():
+        if isinstance(item, dict):
+            found |= flat(item, f"{prefix}{name}.")
+        elif isinstance(item, list):
+            found[f"{prefix}{name}"] = ", ".join(str(part) for part in item[:8]) + (" ..." if len(item) > 8 else "")
+        else:
+            found[f"{prefix}{name}"] = item
+    return found
+
+
+def _summary(held: dict[str, Any]) -> None:
+    parts = held.get("parts", [])
+    facts(flat({name: value for name, value in held.items() if name != "parts"}))
+    if parts:
+        table(parts, [name for name in parts[0] if not isinstance(parts[0][name], (dict, list))])
+
+
+def pull(
+    ref: Ref,
+    limit: Annotated[int | None, typer.Option(metavar="N", min=0, help="At most N samples.")] = None,
+    rank: Annotated[int, typer.Option(metavar="R", help="This rank.")] = 0,
+    world: Annotated[int, typer.Option(metavar="W", help="Number of ranks.")] = 1,
+    start: Annotated[int, typer.Option(metavar="K", help="First global index.")] = 0,
+    column: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only these columns; repeat for more.")
+    ] = None,
+    export: Annotated[
+        tuple[str, Path] | None, typer.Option(metavar="parquet|jsonl DIR", help="Write files instead.")
+    ] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="First check the whole stream against the lock.")] = False,
+    json: Json = False,
+) -> None:
+    """Serve a mix in its locked order, as JSON lines on stdout or as files.
+
+    Example: strata pull pretrain@v1 --rank 0 --world 8 --limit 5
+    """
+    reader = opened().mix(ref)
+    if verify:
+        note(f"stream digest {reader.verify(full=True)}")
+    stop = None if limit is None else min(len(reader), start + limit * world)
+    if export is not None:
+        with progress("export"):
+            held = reader.export(export[1], export[0], start=start, stop=stop, rank=rank, world=world, columns=column)
+        emit(json, {"folder": str(export[1]), **held},
+             lambda: print(f"{number(held['rows'])} rows in {len(held['shards'])} files in {export[1]}"))  # fmt: skip
+        return
+    import orjson
+
+    from ui.shapes import plain
+
+    served = 0
+    options = {"rank": rank, "world": world, "batch_rows": min(256, max(1, limit or 256)), "columns": column}
+    for batch in reader.batches(start, stop, **options):
+        for row in plain(batch):
+            if limit is not None and served >= limit:
+                return
+            print(orjson.dumps(row).decode())
+            served += 1

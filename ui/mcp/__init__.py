@@ -1,0 +1,1 @@
+"""The read verbs for language-model clients (Model Context Protocol)."""

@@ -1,0 +1,175 @@
+"""Read verbs as MCP tools: datasets, show, card, lineage, diff, sql, search, scorers, plan, runs.
+
+A client may hand what it reads to a language model elsewhere. Sample text therefore leaves only for datasets whose
+owner consented (consent_llm), or when the server was started with texts=True because the model is local. Facts,
+counts and scores always answer.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from fastmcp import FastMCP
+from fastmcp.exceptions import ToolError
+from fastmcp.server.auth import AccessToken, TokenVerifier
+from fastmcp.server.dependencies import get_access_token
+
+from catalog.access import check
+from catalog.errors import StrataError
+from ui.api.tokens import catalog_for, holder
+from ui.querying import search_rows, sql_result
+from ui.shapes import dataset_row, plain, plan_rows, run_row, scorer_row
+from ui.shapes import show as show_facts
+
+if TYPE_CHECKING:
+    from catalog import Catalog
+
+LONGEST = 64
+"""Characters of a text value that SQL may return without consent: enough for ids, labels and URLs' hosts."""
+INSTRUCTIONS = (
+    "Strata is a catalog of training data. A dataset is a table in a tier (L0 raw to L4 organized); every known fact "
+    "about its rows is a column; refer to one as name or name@v3. Start with `datasets`, then `show`. "
+    "Counts in `show` come from stored statistics; `sql` reads views named after datasets and the strata.* tables."
+)
+
+
+class LocalTokens(TokenVerifier):
+    """The catalog's own tokens, for the HTTP transport."""
+
+    def __init__(self, cat: Catalog) -> None:
+        super().__init__()
+        self.cat = cat
+
+    async def verify_token(self, token: str) -> AccessToken | None:
+        held = holder(self.cat, token)
+        if held is None:
+            return None
+        return AccessToken(token=token, client_id=held.actor, scopes=[held.verbs])
+
+
+def build(cat: Catalog, *, texts: bool = False, auth: TokenVerifier | None = None) -> FastMCP:
+    """The MCP server over one catalog; with `auth`, each request reads with its token's name and rights."""
+    server = FastMCP("strata", instructions=INSTRUCTIONS, auth=auth)
+
+    def who() -> Catalog:
+        given = get_access_token() if auth is not None else None
+        token = holder(cat, given.token) if given else None
+        return catalog_for(cat, token) if token is not None else cat
+
+    def tool(function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def told(*args: Any, **given: Any) -> Any:
+            try:
+                return plain(function(*args, **given))
+            except StrataError as error:
+                raise ToolError(str(error)) from None
+
+        return server.tool(told, annotations={"readOnlyHint": True, "openWorldHint": False})
+
+    _facts(tool, who, texts)
+    _queries(tool, who, texts)
+    return server
+
+
+def _facts(tool: Callable[..., Any], who: Callable[[], Catalog], texts: bool) -> None:
+    @tool
+    def datasets() -> list[dict[str, Any]]:
+        """List the datasets: name, version, tier, kind, rows, licence, role."""
+        return [dataset_row(held) for held in who().datasets()]
+
+    @tool
+    def show(ref: str) -> dict[str, Any]:
+        """Facts of a dataset version: counts, licence, columns with coverage and statistics, versions, tags."""
+        return show_facts(who(), ref)
+
+    @tool
+    def card(ref: str) -> dict[str, Any]:
+        """The card of a dataset version: facts, licences, counts, columns and provenance."""
+        held = plain(who().card(ref))
+        return held if texts or _consents(who(), ref) else _withheld(held)
+
+    @tool
+    def lineage(ref: str) -> dict[str, Any]:
+        """Where a dataset came from and what was made of it."""
+        return who().lineage(ref)
+
+    @tool
+    def diff(a: str, b: str) -> dict[str, Any]:
+        """What changed between two dataset versions, or two mixes."""
+        held = plain(who().diff(a, b))
+        return held if texts or (_consents(who(), a) and _consents(who(), b)) else _withheld(held)
+
+    @tool
+    def scorers() -> list[dict[str, Any]]:
+        """The methods that compute columns: what each reads, writes, costs and cites."""
+        from catalog.plugins import plugins
+
+        check(who(), "read", "scorers")
+        return [scorer_row(held) for held in plugins("scorer").values()]
+
+    @tool
+    def runs(dataset: str | None = None, limit: int = 20) -> list[dict[str, Any]]:
+        """What ran lately, newest first, with status, progress and counts."""
+        check(who(), "read", "runs")
+        return [run_row(run) for run in who().runs(min(max(limit, 1), 200), dataset)]
+
+
+def _queries(tool: Callable[..., Any], who: Callable[[], Catalog], texts: bool) -> None:
+    @tool
+    def sql(query: str, limit: int = 100) -> dict[str, Any]:
+        """One read-only SQL statement over views "name", "name@v3" and strata.*; at most `limit` (1,000) rows."""
+        found = sql_result(who(), query, min(max(limit, 1), 1000))
+        rows = plain(found.table)
+        return {
+            "columns": found.table.column_names,
+            "rows": rows if texts else _withheld(rows),
+            "truncated": found.truncated,
+        }
+
+    @tool
+    def search(
+        ref: str, words: str = "", like: str | None = None, where: str | None = None, limit: int = 10
+    ) -> list[dict[str, Any]]:
+        """Samples of a dataset by words and meaning, or more like the sample with id `like`; nearest first."""
+        cat = who()
+        rows = plain(search_rows(cat, ref, words, like=like, where=where, limit=min(max(limit, 1), 100)))
+        return rows if texts or _consents(cat, ref) else _withheld(rows)
+
+    @tool
+    def plan(name: str, scorers: list[str], target: str | None = None) -> dict[str, Any]:
+        """What scoring would do: steps in order and the rows each lacks. Runs nothing."""
+        from flows import plan as make
+
+        planned = make(who(), name, scorers, target=target)
+        return {"ref": planned.ref, "rows": planned.rows, "steps": plan_rows(planned)}
+
+
+def _consents(cat: Catalog, ref: str) -> bool:
+    """Whether a dataset's text may leave; a mix or an unknown name has given no consent."""
+    held = cat.find(ref.partition("@")[0])
+    return bool(held and held.consent_llm)
+
+
+def _withheld(value: Any) -> Any:
+    """The same values with every long text replaced by its length."""
+    if isinstance(value, str):
+        return (
+            value if len(value) <= LONGEST else f"[{len(value)} characters withheld: no consent to leave this machine]"
+        )
+    if isinstance(value, list):
+        return [_withheld(item) for item in value]
+    if isinstance(value, dict):
+        return {name: _withheld(item) for name, item in value.items()}
+    return value
+
+
+def serve_stdio(cat: Catalog, *, texts: bool = False) -> None:
+    """Speak MCP on stdin and stdout, in the hands of whoever started it."""
+    build(cat, texts=texts).run(transport="stdio", show_banner=False)
+
+
+def serve_http(cat: Catalog, host: str, port: int, *, texts: bool = False) -> None:
+    """Speak MCP over HTTP at /mcp; every client needs a token."""
+    build(cat, texts=texts, auth=LocalTokens(cat)).run(transport="http", host=host, port=port, show_banner=False)

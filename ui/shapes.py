@@ -1,0 +1,198 @@
+"""What the verbs return, as plain JSON values: one shape for the command line, HTTP and MCP."""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from catalog import Catalog
+    from catalog.meta.models import ColumnRecord, Dataset, Run, Version
+
+
+def plain(value: Any) -> Any:
+    """JSON values of anything a verb returns: rows, dataclasses, Arrow, numpy. NaN and infinities become null."""
+    if value is None or isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [plain(item) for item in (sorted(value, key=str) if isinstance(value, (set, frozenset)) else value)]
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if hasattr(value, "to_pylist"):
+        return plain(value.to_pylist())
+    if hasattr(value, "model_dump"):
+        return plain(value.model_dump())
+    if hasattr(value, "to_json") and is_dataclass(value):
+        return plain(value.to_json())
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if hasattr(value, "tolist"):
+        return plain(value.tolist())
+    if hasattr(value, "isoformat"):
+        return value.isoformat()
+    return str(value)
+
+
+def dataset_row(dataset: Dataset) -> dict[str, Any]:
+    """One line of the catalog."""
+    return {
+        "name": dataset.name,
+        "version": dataset.head,
+        "tier": dataset.tier,
+        "kind": dataset.kind,
+        "rows": dataset.rows,
+        "licence": dataset.licence,
+        "role": dataset.role,
+        "owner": dataset.owner,
+        "parent": dataset.parent,
+        "created": dataset.created,
+        "note": dataset.note,
+    }
+
+
+def version_row(version: Version) -> dict[str, Any]:
+    return {
+        "version": version.number,
+        "rows": version.rows,
+        "added": version.added,
+        "removed": version.removed,
+        "retracted": version.retracted,
+        "digest": version.digest,
+        "actor": version.actor,
+        "created": version.created,
+        "note": version.note,
+    }
+
+
+def column_row(column: ColumnRecord, rows: int) -> dict[str, Any]:
+    """One computed column; `rows` is the size of what it should cover."""
+    held = column.statistics
+    return {
+        "column": column.alias,
+        "scorer": column.scorer,
+        "type": column.type,
+        "scope": column.scope,
+        "population": column.population,
+        "better": column.better,
+        "covered": column.covered,
+        "coverage": round(column.covered / rows, 6) if rows else None,
+        "states": column.states,
+        "mean": held.get("mean"),
+        "min": held.get("min"),
+        "max": held.get("max"),
+        "length_correlation": (held.get("length_correlation") or {}).get("spearman"),
+        "report": column.report,
+        "fingerprint": column.fingerprint,
+    }
+
+
+def run_row(run: Run) -> dict[str, Any]:
+    return {
+        "id": run.id,
+        "verb": run.verb,
+        "dataset": run.dataset,
+        "status": run.status,
+        "place": run.place,
+        "actor": run.actor,
+        "progress": run.progress,
+        "counts": run.counts,
+        "cost": run.cost,
+        "started": run.started,
+        "finished": run.finished,
+        "error": run.error,
+        "request": run.request,
+        "flow_run": run.prefect_id,
+    }
+
+
+def show(cat: Catalog, ref: str, sample: int = 0) -> dict[str, Any]:
+    """Everything `strata show` tells about a dataset version, from stored facts; `sample` rows are read on request."""
+    found = cat.resolve(ref)
+    number = found.number
+    facts: dict[str, Any] = {
+        **dataset_row(found.dataset),
+        "ref": found.ref,
+        "version": number,
+        "head": found.dataset.head,
+        "digest": found.version.digest if found.version else None,
+        "rows": found.version.rows if found.version else 0,
+        "licence_evidence": found.dataset.licence_evidence,
+        "licence_verified": found.dataset.licence_verified,
+        "use_class": found.dataset.use_class,
+        "statistics": _statistics(found.version),
+        "tags": tags(cat, found.dataset.id),
+        "versions": [version_row(version) for version in cat.versions(found.dataset.name)],
+        "columns": [column_row(column, found.dataset.rows) for column in cat.columns(found.dataset.name)],
+    }
+    if sample:
+        facts["sample"] = [row for batch in cat.scan(found.ref, limit=sample) for row in plain(batch)]
+    return facts
+
+
+def _statistics(version: Version | None) -> dict[str, Any]:
+    held = dict(version.statistics) if version else {}
+    held.pop("length_bins", None)
+    return held
+
+
+def tags(cat: Catalog, dataset_id: str) -> dict[str, int]:
+    from sqlmodel import select
+
+    from catalog.meta.models import Tag
+
+    with cat.session() as session:
+        return {tag.name: tag.version for tag in session.exec(select(Tag).where(Tag.dataset_id == dataset_id))}
+
+
+def scorer_row(scorer: Any) -> dict[str, Any]:
+    """A scorer as its declaration says it."""
+    return {
+        "name": scorer.name,
+        "cost": scorer.cost,
+        "pattern": scorer.pattern,
+        "summary": scorer.summary,
+        "reads": list(scorer.reads),
+        "writes": [
+            {"name": out.name, "type": str(out.type), "doc": out.doc, "better": out.better} for out in scorer.writes
+        ],
+        "params": _params(scorer.params),
+        "kinds": list(scorer.kinds),
+        "languages": list(scorer.languages),
+        "version": scorer.version,
+        "citation": scorer.citation,
+        "experimental": scorer.experimental,
+    }
+
+
+def _params(model: Any) -> dict[str, Any]:
+    held = model.model_json_schema().get("properties", {})
+    return {
+        name: {key: body[key] for key in ("type", "default", "description") if key in body}
+        for name, body in held.items()
+    }
+
+
+def plan_rows(planned: Any) -> list[dict[str, Any]]:
+    """Steps of a plan in order of execution."""
+    return [
+        {
+            "step": number,
+            "scorer": step.scorer,
+            "cost": step.plugin.cost,
+            "pattern": step.plugin.pattern,
+            "missing": step.missing,
+            "asked": step.asked,
+            "columns": list(step.aliases.values()),
+            "params": step.params,
+            "target": step.target,
+            "fingerprint": step.fingerprint,
+        }
+        for number, step in enumerate(planned.steps, 1)
+    ]
