@@ -60,17 +60,23 @@ class _Side:
         layout = Layout.from_lock(lock, cat.settings.locks, verify=False)
         self.rows: dict[str, np.ndarray] = {}
         for number, part in enumerate(lock["parts"]):
-            count = min(lock["totals"]["parts"][number]["samples"], part["rows"]["rows"])
-            served = np.concatenate(
-                [layout.rows_of(number, at, min(at + CHUNK, count)) for at in range(0, count, CHUNK)]
-            )
+            served = _served(layout, number, lock["totals"]["parts"][number]["samples"])
             held = self.rows.get(part["dataset_id"], np.empty(0, np.int64))
-            self.rows[part["dataset_id"]] = np.union1d(held, served)
+            every = np.sort(np.concatenate([held, served]))  # several times faster here than np.union1d
+            self.rows[part["dataset_id"]] = every[np.diff(every, prepend=-1) > 0]
         self.number = {part["dataset_id"]: self.sources.of_part[at] for at, part in enumerate(lock["parts"])}
 
     @property
     def distinct(self) -> int:
         return sum(len(rows) for rows in self.rows.values())
+
+
+def _served(layout: Layout, number: int, samples: int) -> np.ndarray:
+    """Row ids that a part serves at least once."""
+    rows = layout.parts[number].rows
+    if samples >= rows.rows:
+        return rows.select(np.arange(rows.rows))
+    return np.concatenate([layout.rows_of(number, at, min(at + CHUNK, samples)) for at in range(0, samples, CHUNK)])
 
 
 def _read(side: _Side, dataset: str, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -98,10 +104,12 @@ def _only(side: _Side, other: _Side) -> dict[str, np.ndarray]:
 
 def _unserved(only: dict[str, np.ndarray], other: _Side) -> dict[str, np.ndarray]:
     """Leave out samples that the other mix serves from another row: of another dataset, or a copy after a rollback."""
-    keep = np.ones(len(only["ids"]), bool)
-    for dataset, rows in other.rows.items() if len(keep) else ():
+    ids = only["ids"]
+    keep = np.ones(len(ids), bool)
+    for dataset, rows in other.rows.items() if len(ids) else ():
         for names, _ in _read(other, dataset, rows):
-            keep &= ~np.isin(only["ids"], names)
+            at = np.minimum(np.searchsorted(ids, names), len(ids) - 1)
+            keep[at[ids[at] == names]] = False
     return {name: values[keep] for name, values in only.items()}
 
 
