@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import re
 from pydoc_data.topics import topics
 
 import numpy as np
@@ -69,19 +70,20 @@ def paragraphs():
 CODE = [f"def f{i}(x): return [y ** {i} for y in range(x) if y % {i + 2}]  # keeps {i} of them" for i in range(60)]
 
 
-def all_fitted(paragraphs):
+def fitted_on_prose(name, paragraphs):
     labelled = [json.dumps({"label": i % 2}) for i in range(60)]
     mixed = [CODE[i] if i % 2 else paragraphs[i] for i in range(60)]
-    return {
-        "dsir": fitted("dsir", paragraphs, target=scan_of(CODE)),
-        "eval_overlap": fitted("eval_overlap", paragraphs, evals=(EvalSet("e@v1", scan_of(paragraphs[:50])),)),
-        "quality_linear": fitted("quality_linear", paragraphs, target=scan_of(mixed, meta=labelled)),
+    on = {
+        "dsir": {"target": scan_of(CODE)},
+        "eval_overlap": {"evals": (EvalSet("e@v1", scan_of(paragraphs[:50])),)},
+        "quality_linear": {"target": scan_of(mixed, meta=labelled)},
     }
+    return fitted(name, paragraphs, **on[name])
 
 
 @pytest.mark.parametrize("name", ["dsir", "eval_overlap", "quality_linear"])
 def test_edge_rows_and_batch_sizes(paragraphs, name):
-    ctx = all_fitted(paragraphs)[name]
+    ctx = fitted_on_prose(name, paragraphs)
     rows = EDGE + paragraphs[:60] + CODE[:20] + EDGE
     whole = score(name, ctx, rows)
     assert all(score(name, ctx, rows, rows=size) == whole for size in (1, 7, 33))
@@ -100,16 +102,16 @@ def test_edge_rows_and_batch_sizes(paragraphs, name):
 
 
 def test_dsir_prefers_the_target_and_reports_the_kl_reduction(paragraphs):
-    rows = paragraphs + CODE
-    ctx = fitted("dsir", rows, target=scan_of(CODE[:30]))
+    code = ["\n".join(CODE[i : i + 12]) for i in range(48)]
+    rows = paragraphs + code
+    ctx = fitted("dsir", rows, target=scan_of(code[:30]))
     weight = score("dsir", ctx, rows)["dsir"]
-    assert min(weight[600:]) > max(weight[:600])
+    assert min(weight[600:630]) > max(weight[:600])
     report = ctx.state["report"]
-    assert (report["raw_rows"], report["target_rows"], report["kl_rows"]) == (660, 30, 66)
-    assert (
-        report["kl_reduction"] == pytest.approx(report["kl_random"] - report["kl_selected"])
-        and report["kl_reduction"] > 1
-    )
+    long = sum(len(re.findall(r"\w+|[^\w\s]+", row)) >= 100 for row in rows)
+    assert (report["raw_rows"], report["target_rows"], report["kl_rows"]) == (648, 30, long // 10)
+    assert report["kl_reduction"] == pytest.approx(report["kl_random"] - report["kl_selected"])
+    assert report["kl_selected"] < report["kl_random"] / 2
     assert ctx.state["log_ratio"].shape == (10_000,)
     same = fitted("dsir", rows, target=scan_of(rows))
     assert abs(same.state["report"]["kl_target_from_raw"]) < 1e-12 and not same.state["log_ratio"].any()

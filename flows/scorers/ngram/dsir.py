@@ -21,9 +21,7 @@ from catalog import states
 from catalog.errors import BadInput
 from catalog.plugins import Context, Out, Scan, scorer
 from flows.scorers.ngram._buckets import features
-
-SAMPLE = 5_000
-"""Rows at most on which the KL reduction is measured."""
+from flows.scorers.ngram._kl import SAMPLE, divergence, draws_of, reduction
 
 
 class Params(BaseModel):
@@ -51,7 +49,8 @@ def fit(scan: Scan, ctx: Context) -> dict[str, Any]:
         "raw_ngrams": int(raw.sum()),
         "kl_target_from_raw": divergence(target, raw),
     }
-    return {"log_ratio": log_ratio, "report": report | _reduction(scan, ctx, draws[0], log_ratio, target)}
+    report |= reduction(scan, features(params.buckets, params.ngrams), log_ratio, target, draws[0], ctx.seed)
+    return {"log_ratio": log_ratio, "report": report}
 
 
 @scorer(
@@ -83,12 +82,6 @@ def dsir(batch: pa.RecordBatch, ctx: Context) -> dict[str, pa.Array]:
     }
 
 
-def divergence(target: np.ndarray, other: np.ndarray) -> float:
-    """KL(target || other) in nats of two bucket counts, each probability raised by 1e-8 as in the weights."""
-    p, q = target / max(target.sum(), 1), other / max(other.sum(), 1)
-    return float(np.sum(p * (np.log(p + 1e-8) - np.log(q + 1e-8))))
-
-
 def _count(texts: Iterator[pa.Array], params: Params) -> tuple[np.ndarray, int]:
     counts, rows, of = np.zeros(params.buckets, np.int64), 0, features(params.buckets, params.ngrams)
     for array in texts:
@@ -97,52 +90,8 @@ def _count(texts: Iterator[pa.Array], params: Params) -> tuple[np.ndarray, int]:
     return counts, rows
 
 
-def _draws(batch: pa.RecordBatch, seed: int) -> np.ndarray:
-    """A number for every row that depends on its id and the seed alone."""
-    from xxhash import xxh3_64_intdigest
-
-    ids = batch["sample_id"].to_pylist()
-    return np.fromiter((xxh3_64_intdigest(row.encode(), seed) for row in ids), np.uint64, len(ids))
-
-
 def _drawing(scan: Scan, seed: int, lowest: list[np.ndarray]) -> Iterator[pa.Array]:
     """The scan's texts; on the way `lowest[0]` gathers the `SAMPLE` lowest draws, sorted."""
     for batch in scan():
-        lowest[0] = np.sort(np.concatenate([lowest[0], _draws(batch, seed)]))[:SAMPLE]
+        lowest[0] = np.sort(np.concatenate([lowest[0], draws_of(batch, seed)]))[:SAMPLE]
         yield batch["text"]
-
-
-def _reduction(
-    scan: Scan, ctx: Context, draws: np.ndarray, log_ratio: np.ndarray, target: np.ndarray
-) -> dict[str, Any]:
-    """KL reduction (section 4 of the paper): KL(target || random) - KL(target || selected), one tenth of a sample.
-
-    Selected: Gumbel top-k on the log weights. Random: the same number of rows with the lowest draws.
-    """
-    chosen = draws.size // 10
-    if not chosen:
-        return {"kl_reduction": None, "kl_rows": 0}
-    noise = np.random.default_rng(ctx.seed).gumbel(size=draws.size)
-    weight = np.full(draws.size, -np.inf)
-    of = features(ctx.params.buckets, ctx.params.ngrams)
-    for at, texts in _sampled(scan, ctx.seed, draws):
-        buckets, owner = of(texts)
-        weight[at] = np.bincount(owner, log_ratio[buckets], minlength=at.size)
-        weight[at[np.bincount(owner, minlength=at.size) == 0]] = -np.inf  # nothing to select
-    selected = np.zeros(draws.size, bool)
-    selected[np.argsort(-(weight + noise), kind="stable")[:chosen]] = True
-    counts = np.zeros((2, log_ratio.size), np.int64)
-    for at, texts in _sampled(scan, ctx.seed, draws):
-        buckets, owner = of(texts)
-        counts[0] += np.bincount(buckets[at[owner] < chosen], minlength=log_ratio.size)
-        counts[1] += np.bincount(buckets[selected[at[owner]]], minlength=log_ratio.size)
-    random, best = divergence(target, counts[0]), divergence(target, counts[1])
-    return {"kl_reduction": random - best, "kl_random": random, "kl_selected": best, "kl_rows": chosen}
-
-
-def _sampled(scan: Scan, seed: int, draws: np.ndarray) -> Iterator[tuple[np.ndarray, list[str | None]]]:
-    """The sampled rows of each batch: their places in the order of the draws, and their texts."""
-    for batch in scan():
-        own = _draws(batch, seed)
-        rows = np.flatnonzero(own <= draws[-1])
-        yield np.searchsorted(draws, own[rows]), batch["text"].take(pa.array(rows)).to_pylist()
