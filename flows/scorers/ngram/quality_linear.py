@@ -133,8 +133,10 @@ def _matrix(texts: list[str], buckets: int) -> Any:
 
 def _train(features: Any, labels: np.ndarray, strength: float) -> Any:
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
-    return LogisticRegression(C=strength, solver="liblinear", random_state=0, max_iter=1000).fit(features, labels)
+    with threadpool_limits(1):  # dot products this short are many times slower on several threads
+        return LogisticRegression(C=strength, solver="liblinear", random_state=0, max_iter=1000).fit(features, labels)
 
 
 def _out_of_fold(features: Any, labels: np.ndarray, contents: list[str], folds: int, ctx: Context) -> np.ndarray:
