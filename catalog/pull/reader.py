@@ -11,6 +11,7 @@ many ranks or workers read it.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
@@ -49,6 +50,7 @@ class MixReader:
         self.layout = layout
         self.sources = sources
         self.retracted = 0
+        self.process = os.getpid()
 
     @property
     def digest(self) -> str:
@@ -78,6 +80,11 @@ class MixReader:
 
     def _fetch(self, indices: np.ndarray, schema: pa.Schema) -> tuple[pa.Table, np.ndarray, int]:
         """Rows of the indices that are live, those indices, and how many were not."""
+        if os.getpid() != self.process:  # Lance may hang in a forked process; a line is better
+            raise BadInput(
+                f"mix {self.ref} was opened before this process was forked; start workers with "
+                "multiprocessing_context='forkserver' (the loader of reader.torch() does)"
+            )
         found = self.layout.locate(indices)
         source = self.sources.of_part[found.part]
         live = self.sources.live(source, found.row)

@@ -1,5 +1,7 @@
 """The torch views: real DataLoaders, resume from what the trainer consumed, any number of ranks and workers."""
 
+import multiprocessing
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -123,6 +125,23 @@ def test_stateful_data_loader_resumes_with_its_own_state(store):
     again = loader()
     again.load_state_dict(first.state_dict())
     assert seen + indices(again) == list(range(330))
+
+
+def _read_one(reader):
+    try:
+        return len(next(reader.batches()))
+    except BadInput as error:
+        return str(error)
+
+
+@pytest.mark.filterwarnings("ignore:lance is not fork-safe", "ignore:.*multi-threaded.*fork")
+def test_a_forked_worker_is_told_instead_of_hanging(store):
+    reader = store.mix("m")
+    queue = multiprocessing.get_context("fork").Queue()
+    child = multiprocessing.get_context("fork").Process(target=lambda: queue.put(_read_one(reader)))
+    child.start()
+    assert "multiprocessing_context='forkserver'" in queue.get(timeout=60)
+    child.join(60)
 
 
 def test_arrow_batches_and_wrong_options(store):
