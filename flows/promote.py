@@ -87,8 +87,12 @@ def promote(
     target = name or f"{found.dataset.name}-{to.lower()}"
     _check_target(cat, found, target, to)
     if not dry_run:
+        plain = [item.scorer for item in body.scores if not item.params and not item.target]
+        if plain:  # together, so that they share passes
+            score(cat, found.ref, plain, show=show)
         for item in body.scores:
-            score(cat, found.ref, [item.scorer], params=item.params, target=item.target, show=show)
+            if item.params or item.target:
+                score(cat, found.ref, [item.scorer], params=item.params, target=item.target, show=show)
         found = cat.resolve(found.ref)
     _check_columns(cat, found, body, where, dry_run)
     used = used_columns(cat, found, body, where)
@@ -220,6 +224,7 @@ class _Promotion:
         self.report, self.run_id, self.work = report, run_id, work
         self.progress = Progress(cat, run_id, found.dataset.rows, "rows", show)
         self.columns = cat.columns(found.dataset.name)
+        self.measured: dict[str, dict[str, Any]] = {}
         self.table = cat.lance(found.dataset.name, found.dataset.lance_version)
 
     def execute(self) -> None:
@@ -343,31 +348,86 @@ class _Promotion:
         added = sum(body["rows"] for body in bodies)
         if dataset.head and not added and not len(gone):
             self.report.unchanged = True
+            publish(
+                cat,
+                dataset.id,
+                self._catch_up,
+                lambda session, current: record_columns(session, current, self.measured),
+            )
             with cat.session() as session:
                 checkpoints.clear(session, key)
                 session.commit()
             return
-        measured: dict[str, dict[str, Any]] = {}
 
         def change(table: Any, current: Dataset) -> Any:
             if current.head + 1 != number:
                 raise Refused(
                     f"{self.target} got a new version from another process; run the command again", missing=["head"]
                 )
-            done = append_fragments(cat, table, [body["fragment"] for body in bodies if body["fragment"]])
+            caught_up = self._catch_up(table, current) or table
+            done = append_fragments(cat, caught_up, [body["fragment"] for body in bodies if body["fragment"]])
             if len(gone):
                 done, _ = mark_removed(cat, done, gone, number)
-            measured.update(
+            self.measured.update(
                 column_statistics(done, {c.physical: c.state for c in self.columns if c.physical in done.schema.names})
             )
-            measured["rows"] = version_facts(done)
+            self.measured["rows"] = version_facts(done)
             return done
 
         def record(session: Session, current: Dataset) -> None:
-            self._record(session, current, number, added, len(gone), measured)
+            self._record(session, current, number, added, len(gone), self.measured)
             checkpoints.clear(session, key)
 
         publish(cat, dataset.id, change, record)
+
+    def _catch_up(self, table: Any, current: Dataset) -> Any:
+        """Attach what the source has learnt since about rows that are there already; None when there is nothing."""
+        late = self._late_values(table)
+        if not late:
+            return None
+        names = list(dict.fromkeys(name for column in self._carried() for name in (column.physical, column.state)))
+        done = attach(self.cat, table, late, pa.schema([table.schema.field(name) for name in names]), self._deciders())
+        self.measured.update(column_statistics(done, {c.physical: c.state for c in self._carried()}))
+        return done
+
+    def _deciders(self) -> dict[str, str]:
+        return {name: c.state for c in self._carried() for name in (c.physical, c.state)}
+
+    def _late_values(self, table: Any) -> list[ColumnFile]:
+        """Values the source has got since for rows that were promoted before, one file a fragment of the target."""
+        carried = self._carried()
+        states_of = list(dict.fromkeys(column.state for column in carried))
+        holes = " OR ".join(f"{state} IS NULL" for state in states_of)
+        if not carried or not table.count_rows() or not table.count_rows(f"removed IS NULL AND ({holes})"):
+            return []
+        names = list(dict.fromkeys(name for column in carried for name in (column.physical, column.state)))
+        fields = pa.schema([table.schema.field(name) for name in names])
+        files = [self._late_file(table, fragment, fields, states_of) for fragment in table.get_fragments()]
+        return [file for file in files if file is not None]
+
+    def _late_file(self, table: Any, fragment: Any, fields: pa.Schema, states_of: list[str]) -> ColumnFile | None:
+        wanted = fragment.to_table(columns=["sample_id", "content_id", *states_of])
+        keys = wanted.column("sample_id").combine_chunks()
+        found = []
+        columns = ["sample_id", "content_id", *fields.names]
+        for batch in self.table.scanner(columns=columns, filter="removed IS NULL", batch_size=16384).to_batches():
+            found.append(batch.filter(pc.is_in(batch.column("sample_id"), value_set=keys)))
+        held = pa.Table.from_batches(found).combine_chunks()
+        at = pc.index_in(keys, value_set=held.column("sample_id"))
+        same = pc.equal(held.column("content_id").take(at), wanted.column("content_id"))
+        index = pc.if_else(pc.fill_null(same, False), at, pa.scalar(None, pa.int32()))
+        taken = held.select(fields.names).take(index).cast(fields)
+        gains = [pc.any(pc.and_(pc.is_null(wanted.column(s)), pc.is_valid(taken.column(s)))).as_py() for s in states_of]
+        if not any(gains):
+            return None
+        return write_column_file(
+            table.uri,
+            self.cat.settings.storage,
+            fields,
+            taken.to_batches(),
+            fragment=fragment.fragment_id,
+            lance_version=table.version,
+        )
 
     def _held(self, dataset: Dataset) -> tuple[np.ndarray, np.ndarray]:
         """Sorted sample ids of the live rows of an existing target, and their row ids."""

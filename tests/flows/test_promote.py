@@ -228,3 +228,19 @@ def test_every_shipped_recipe_loads():
     for name in shipped():
         variables = {"labels": "x"} if name == "select-web" else None
         assert load_recipe(name, variables).scores
+
+
+def test_a_repeat_carries_what_the_source_has_learnt_since(web):
+    promote(web, "web", "L1")
+    append_texts(web, "web", sentences(15, seed=5, low=60, high=110))
+    score(web, "web", ["text_length"])
+    promote(web, "web", "L1")
+    rows = web.resolve("web-l1").version.rows
+    covered = {c.alias: c.covered for c in web.columns("web-l1")}
+    assert covered["exact_dup_keep"] == rows - 1, "rows of the first promotion lack the new population's column"
+    assert covered["bytes_utf8"] == rows - 1
+    score(web, "web", ["token_count"])
+    again = promote(web, "web", "L1")
+    assert again.unchanged and web.resolve("web-l1").ref == "web-l1@v2"
+    assert {c.alias: c.covered for c in web.columns("web-l1")}["tokens"] == rows - 1
+    assert errors_of(web) == []

@@ -86,13 +86,13 @@ def undisturbed(context, files, tmp_path_factory) -> tuple[dict, float]:
     return outcome(home), took
 
 
-def kill_until_done(context, home: str, files: list[str], seed: int, took: float) -> int:
-    """Run the work, killing it at random moments, until one attempt is left alone and finishes."""
+def kill_until_done(context, home: str, files: list[str], seed: int, took: float, most: int) -> int:
+    """Run the work, killing it at up to `most` random moments, until one attempt is left alone and finishes."""
     rng, kills = random.Random(seed), 0
     while True:
         child = context.Process(target=work, args=(home, files))
         child.start()
-        if kills < 3:
+        if kills < most:
             child.join(rng.uniform(0.02, took * 0.9))
         else:
             child.join(300)
@@ -105,10 +105,10 @@ def kill_until_done(context, home: str, files: list[str], seed: int, took: float
         return kills
 
 
-def check_seed(context, tmp_path, files, undisturbed, seed: int) -> None:
+def check_seed(context, tmp_path, files, undisturbed, seed: int, most: int) -> None:
     expected, took = undisturbed
     home = str(tmp_path / "home")
-    kill_until_done(context, home, files, seed, took)
+    kill_until_done(context, home, files, seed, took, most)
     cat = Catalog.open(home)
     assert errors_of(cat) == []
     assert outcome(home) == expected
@@ -116,10 +116,10 @@ def check_seed(context, tmp_path, files, undisturbed, seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_kill(context, tmp_path, files, undisturbed, seed):
-    check_seed(context, tmp_path, files, undisturbed, seed)
+    check_seed(context, tmp_path, files, undisturbed, seed, most=1)
 
 
 @pytest.mark.torture
 @pytest.mark.parametrize("seed", range(10, 60))
 def test_kill_more(context, tmp_path, files, undisturbed, seed):
-    check_seed(context, tmp_path, files, undisturbed, seed)
+    check_seed(context, tmp_path, files, undisturbed, seed, most=3)
