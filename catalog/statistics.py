@@ -7,7 +7,7 @@ SAMPLE rows and come from every k-th row above that; `sampled_every` says so.
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,12 +16,54 @@ from xxhash import xxh3_64_intdigest
 
 from catalog import states
 from catalog.digests import add, as_hex, digest_of_words, id_words
+from catalog.errors import BadInput, NotFound
+
+if TYPE_CHECKING:
+    from catalog.catalog import Catalog
 
 SAMPLE = 1_000_000
 FACETS = 50  # values kept of a categorical column
 DISTINCT = 20_000  # distinct values followed; beyond that a column is not a facet
 BINS = 40
 QUANTILES = (1, 5, 25, 50, 75, 95, 99)
+
+
+class Facet(NamedTuple):
+    """Values of a field with their rows, most frequent first, and the rows of all values that are not listed."""
+
+    values: dict[str, int]
+    others: int
+
+
+def count(cat: Catalog, ref: str) -> int:
+    """Rows of a version, from the metadata alone."""
+    version = cat.resolve(ref).version
+    return version.rows if version else 0
+
+
+def facets(cat: Catalog, ref: str, field: str) -> Facet:
+    """Rows by value of a sample field or computed column, from stored statistics alone: no table is opened.
+
+    Sample fields are known for every version; columns for the newest, over which their statistics are taken.
+    """
+    found = cat.resolve(ref)
+    rows = found.version.rows if found.version else 0
+    stored = (found.version.statistics if found.version else {}).get("facets", {})
+    columns = {column.alias: column for column in cat.columns(found.dataset.name)}
+    if field in columns:
+        if found.number != found.dataset.head:
+            raise BadInput(
+                f"statistics of {field} are kept for {found.dataset.name}@v{found.dataset.head}, not for {found.ref}: "
+                f"use sql to group by it"
+            )
+        values = columns[field].statistics.get("facets")
+    elif field in stored:
+        values = stored[field]
+    else:
+        raise NotFound(f"facet of {found.ref}", field, [*stored, *columns])
+    if values is None:
+        raise BadInput(f"{field} of {found.ref} has too many values for facets: use sql to group by ranges of it")
+    return Facet(dict(values), max(rows - sum(values.values()), 0))
 
 
 class RowStatistics:

@@ -1,0 +1,165 @@
+"""A dataset version as a table that DuckDB can scan: columns by alias, rows of the version, filters pushed down.
+
+DuckDB hands a Python dataset the columns it needs and the comparisons it wants applied. Integers and strings are compared
+by Lance, which can then skip whole rows and use scalar indexes. Comparisons that touch a float are done by Arrow on
+the batches instead: Lance orders floats totally (-NaN < -0.0 < 0.0), SQL does not.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset
+
+from catalog.schema import REMOVED, table_schema
+
+if TYPE_CHECKING:
+    import lance
+
+    from catalog.catalog import Catalog, Resolved
+    from catalog.meta.models import ColumnRecord, Dataset
+
+BATCH_ROWS = 122_880
+"""Rows a batch at most, the size of DuckDB's row groups: scans of score columns take half the time of 8,192."""
+BATCH_BYTES = 16 << 20
+"""Bytes a batch about at most, so that long texts do not grow a scan's memory."""
+ROW_ID = "_rowid"
+
+
+class Scan(pyarrow.dataset.Dataset):
+    """What DuckDB registers: it asks for `schema`, then calls `scanner(columns, filter)` once for each scan."""
+
+    def __init__(self, table: lance.LanceDataset, names: list[str], rows: pc.Expression | None) -> None:
+        # The Arrow class cannot be constructed; only its name is needed, for DuckDB to recognise a dataset.
+        self.table, self.rows = table, rows
+        held = [table.schema.field(name) for name in names]
+        self.fields = pa.schema([pa.field(field.name, readable(field.type), field.nullable) for field in held])
+        self.floats = [field.name for field in self.fields if has_float(field.type)]
+        self.own = pa.schema([*self.fields, pa.field(ROW_ID, pa.uint64())])
+
+    @property
+    def schema(self) -> pa.Schema:
+        return self.own
+
+    def scanner(  # type: ignore[override]
+        self, columns: list[str] | None = None, filter: pc.Expression | None = None, **_: Any
+    ) -> Batches:
+        wanted = self.own.names if columns is None else columns
+        late = filter is not None and any(mentions(filter, name) for name in [*self.floats, ROW_ID])
+        extra = [name for name in self.fields.names if late and name not in wanted and mentions(filter, name)]
+        pushed = self.rows if late else both(self.rows, filter)
+        scanner = self.table.scanner(
+            columns=[name for name in [*wanted, *extra] if name != ROW_ID],
+            filter=pushed,
+            batch_size=BATCH_ROWS,
+            batch_size_bytes=BATCH_BYTES,
+            with_row_id=ROW_ID in wanted or (late and mentions(filter, ROW_ID)),
+        )
+        schema = pa.schema([self.own.field(name) for name in wanted])
+        return Batches(
+            pa.RecordBatchReader.from_batches(schema, self._batches(scanner, schema, filter if late else None))
+        )
+
+    def _batches(self, scanner: Any, schema: pa.Schema, late: pc.Expression | None) -> Iterator[pa.RecordBatch]:
+        for batch in scanner.to_batches():
+            if late is not None:
+                batch = batch.filter(late)
+            columns = [batch.column(field.name) for field in schema]
+            cast = [c if c.type == field.type else c.cast(field.type) for c, field in zip(columns, schema)]
+            if schema.names:
+                yield pa.RecordBatch.from_arrays(cast, schema=schema)
+            else:
+                yield batch.select([])
+
+
+class Batches(NamedTuple):
+    """What DuckDB expects of a scanner: something to read."""
+
+    reader: pa.RecordBatchReader
+
+    def to_reader(self) -> pa.RecordBatchReader:
+        return self.reader
+
+
+def mentions(expression: pc.Expression | None, name: str) -> bool:
+    """Whether an expression may read a column. A string literal of that name counts too, which only costs time."""
+    return re.search(rf"(?<!\w){re.escape(name)}(?!\w)", str(expression)) is not None
+
+
+def both(a: pc.Expression | None, b: pc.Expression | None) -> pc.Expression | None:
+    return b if a is None else a if b is None else a & b
+
+
+def has_float(kind: pa.DataType) -> bool:
+    if pa.types.is_nested(kind):
+        return any(has_float(kind.field(at).type) for at in range(kind.num_fields))
+    return pa.types.is_floating(kind)
+
+
+def readable(kind: pa.DataType) -> pa.DataType:
+    """The Arrow type that DuckDB gets: it does not know half floats."""
+    if pa.types.is_float16(kind):
+        return pa.float32()
+    if pa.types.is_fixed_size_list(kind) and pa.types.is_float16(kind.value_type):
+        return pa.list_(pa.float32(), kind.list_size)
+    if pa.types.is_list(kind) and pa.types.is_float16(kind.value_type):
+        return pa.list_(pa.float32())
+    return kind
+
+
+def rows_of(dataset: Dataset, number: int) -> pc.Expression | None:
+    """`catalog.where.version_filter` as an Arrow expression."""
+    removed, added = pc.field("removed"), pc.field("added")
+    if number >= dataset.head:
+        return removed.is_null() if dataset.removed else None
+    return (added <= number) & (removed.is_null() | (removed > number))
+
+
+def shown_columns(dataset: Dataset, computed: list[ColumnRecord], physical: set[str]) -> dict[str, str]:
+    """Name that users write -> physical name: sample fields, computed columns by alias, one state column a scorer."""
+    names = [name for name in table_schema(dataset.kind, dataset.tier).names if name != REMOVED.name]
+    shown = {name: name for name in names if name in physical}
+    shown |= {column.alias: column.physical for column in computed if column.physical in physical}
+    states = {column.state: column for column in reversed(computed) if column.state in physical}
+    runs = [column.scorer for column in states.values()]
+    for state, column in sorted(states.items(), key=lambda item: item[1].alias):
+        # Two runs of one scorer (other parameters, another target) tell their states apart by their first alias.
+        stem = column.scorer if runs.count(column.scorer) == 1 else column.alias
+        name = f"{stem}_state" if f"{stem}_state" not in shown else f"{column.alias}_state"
+        shown.setdefault(name, state)
+    return shown
+
+
+class View(NamedTuple):
+    """A dataset version, its table at the published head and its columns."""
+
+    found: Resolved
+    scan: Scan
+    columns: dict[str, str]  # shown name -> physical name
+
+    def types(self) -> dict[str, pa.DataType]:
+        return {shown: self.scan.fields.field(held).type for shown, held in self.columns.items()}
+
+
+def open_view(cat: Catalog, ref: str) -> View:
+    """Open a reference for SQL. `NotFound` when nothing has that name."""
+    from catalog.store import open_table
+
+    found = cat.resolve(ref)
+    table = open_table(found.dataset.uri, found.dataset.lance_version, cat.settings.storage)
+    columns = shown_columns(found.dataset, cat.columns(found.dataset.name), set(table.schema.names))
+    names = list(dict.fromkeys(columns.values()))
+    return View(found, Scan(table, names, rows_of(found.dataset, found.number)), columns)
+
+
+def projection(columns: dict[str, str]) -> str:
+    """The select list of a view."""
+    return ", ".join(f"{quoted(held)} AS {quoted(shown)}" for shown, held in columns.items())
+
+
+def quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
