@@ -2,7 +2,7 @@
 
 Rows are compared by 128-bit keys: the catalog's own `content_id`, which covers the whole sample (every message, both
 answers of a preference), or a hash of `text` after white space is collapsed and case folded. A group is named by the
-scan-order index of its first row, and that row is the one to keep. Memory: 16 bytes a row while scanning, some 60 while
+scan-order index of its first row, and that row is the one to keep. Memory: 16 bytes a row while scanning, some 100 while
 sorting; no text is kept. At 10^10 rows the chance that any two different contents share a key is below 10^-18.
 """
 
