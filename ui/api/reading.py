@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from catalog.access import check
 from ui.api.auth import Asked
-from ui.querying import arrow_stream, search_rows, sql_result
+from ui.querying import arrow_stream, search_rows
 from ui.shapes import dataset_row, plain, plan_rows, run_row, scorer_row, show
 
 router = APIRouter(tags=["read"])
@@ -83,13 +83,18 @@ def diff(a: str, b: str, cat: Asked) -> Any:
 @router.post("/sql")
 def sql(body: SqlRequest, cat: Asked) -> Any:
     """Rows as JSON, or an Arrow stream (application/vnd.apache.arrow.stream)."""
-    result = sql_result(cat, body.query, body.limit)
+    result = cat.sql(body.query, limit=body.limit)
     if body.format == "arrow":
         head = {"X-Strata-Truncated": str(result.truncated).lower()}
         return StreamingResponse(
-            arrow_stream(result.table), media_type="application/vnd.apache.arrow.stream", headers=head
+            arrow_stream(result.reader()), media_type="application/vnd.apache.arrow.stream", headers=head
         )
-    return {"columns": result.table.column_names, "rows": plain(result.table), "truncated": result.truncated}
+    return {
+        "columns": result.columns,
+        "rows": plain(result.arrow()),
+        "truncated": result.truncated,
+        "note": result.note,
+    }
 
 
 @router.post("/search")

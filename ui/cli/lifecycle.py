@@ -54,8 +54,8 @@ def tag(
 
 
 def rename(
-    old: Annotated[str, typer.Argument(metavar="NAME")],
-    new: Annotated[str, typer.Argument(metavar="NEWNAME")],
+    old: Annotated[str, typer.Argument(metavar="NAME", help="Dataset.")],
+    new: Annotated[str, typer.Argument(metavar="NEWNAME", help="Its new name.")],
     json: Json = False,
 ) -> None:
     """Rename a dataset; versions, locks and lineage stay valid.

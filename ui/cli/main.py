@@ -113,7 +113,7 @@ def main(arguments: list[str] | None = None) -> None:
 def run(arguments: list[str] | None = None) -> int:
     """Run a command; a failure a user can cause is one line on stderr and status 2, anything else is a bug."""
     try:
-        status = app(arguments, standalone_mode=False)
+        status = app(arguments, prog_name="strata", standalone_mode=False)
     except typer.TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             print(error.format_message())
@@ -121,8 +121,9 @@ def run(arguments: list[str] | None = None) -> int:
         return _fail(error.format_message(), "see --help")
     except (KeyboardInterrupt, typer.Abort):
         status = 130
-    except BrokenPipeError:
-        # The reader of our pipe has gone: nothing is left to say, and the flush at exit must not complain either.
+    except SystemExit:
+        # Typer leaves this way only when the reader of our pipe has gone: nothing is left to say, and the flush at exit
+        # must not complain either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:

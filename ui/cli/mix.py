@@ -73,8 +73,8 @@ def show(ref: Ref, json: Json = False) -> None:
 
 
 def diff(
-    a: Annotated[str, typer.Argument(metavar="A@vN")],
-    b: Annotated[str, typer.Argument(metavar="B@vN")],
+    a: Annotated[str, typer.Argument(metavar="A@vN", help="Mix, the older.")],
+    b: Annotated[str, typer.Argument(metavar="B@vN", help="Mix, the newer.")],
     json: Json = False,
 ) -> None:
     """Compare two mixes: parts, shares, tokens, and samples that only one serves.

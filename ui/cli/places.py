@@ -79,7 +79,7 @@ def worker(
 
 def runs_list(
     dataset: Annotated[str | None, typer.Option(metavar="NAME", help="Only runs on this dataset.")] = None,
-    limit: Annotated[int, typer.Option(metavar="N", min=1)] = 20,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="Runs at most.")] = 20,
     json: Json = False,
 ) -> None:
     """List runs, newest first, with place, status, progress and counts.

@@ -98,7 +98,9 @@ def lineage(ref: Ref, json: Json = False) -> None:
 
 
 def diff(
-    a: Annotated[str, typer.Argument(metavar="A")], b: Annotated[str, typer.Argument(metavar="B")], json: Json = False
+    a: Annotated[str, typer.Argument(metavar="A", help="Dataset version or mix, the older.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Dataset version or mix, the newer.")],
+    json: Json = False,
 ) -> None:
     """Compare two dataset versions, or two mixes: rows, tokens, languages, sources, score shifts.
 
@@ -114,64 +116,38 @@ def sql(
     query: Annotated[str, typer.Argument(metavar="SQL", help="One read-only statement.")],
     format: Annotated[str, typer.Option(metavar="table|json|csv|arrow", help="How to print the result.")] = "table",
     limit: Annotated[
-        int, typer.Option(metavar="N", min=1, help="At most N rows; a note says when more were cut.")
+        int, typer.Option(metavar="N", min=0, help="At most N rows; a note says when more were cut. 0: all of them.")
     ] = 10_000,
+    timeout: Annotated[float, typer.Option(metavar="SECONDS", help="Stop the query after this time.")] = 60.0,
+    memory: Annotated[str, typer.Option(metavar="SIZE", help="Memory the query may use.")] = "2GB",
     json: Json = False,
 ) -> None:
     """Run read-only SQL over views "name", "name@v3" and the system tables strata.*.
 
     Example: strata sql "SELECT language, count(*) FROM web GROUP BY 1 ORDER BY 2 DESC"
     """
-    from ui.querying import sql_table
-
-    made, cut = sql_table(opened(), query, limit)
-    if cut:
-        note(f"only the first {limit:,} rows are shown; --limit N shows more")
-    _write(made, "json" if json else format)
-
-
-def _write(made: Any, form: str) -> None:
     from catalog.errors import BadInput
 
-    if form == "table":
-        rows = made.to_pylist()
-        table(
-            [{name: _short(value) for name, value in row.items()} for row in rows], made.column_names, empty="no rows"
-        )
-    elif form == "json":
-        emit(True, made, lambda: None)
-    elif form == "csv":
-        from pyarrow import csv
-
-        csv.write_csv(_flat_columns(made), sys.stdout.buffer)
-    elif form == "arrow":
-        import pyarrow as pa
-
-        with pa.ipc.new_stream(sys.stdout.buffer, made.schema) as writer:
-            writer.write_table(made)
-    else:
+    form = "json" if json else format
+    if form not in ("table", "json", "csv", "arrow"):
         raise BadInput(f"--format {form!r} is not one of table, json, csv, arrow")
+    result = opened().sql(query, limit=limit or None, timeout=timeout, memory=memory)
+    if form == "table":
+        rows = [{name: _short(value) for name, value in row.items()} for row in result.rows()]
+        table(rows, result.columns, empty="no rows")
+    elif form == "json":
+        emit(True, result.arrow(), lambda: None)
+    else:
+        from ui.querying import arrow_stream, csv_stream
+
+        for part in (csv_stream if form == "csv" else arrow_stream)(result.reader()):
+            sys.stdout.buffer.write(part)
+    if result.note:
+        note(result.note + "; --limit N shows more")
 
 
 def _short(value: Any) -> Any:
-    text = value if isinstance(value, str) else None
-    return " ".join(text.split())[:120] if text and len(text) > 120 else value
-
-
-def _flat_columns(made: Any) -> Any:
-    """CSV holds no nested values: they become JSON text."""
-    import orjson
-    import pyarrow as pa
-
-    from ui.shapes import plain
-
-    for at, field in enumerate(made.schema):
-        if pa.types.is_nested(field.type):
-            texts = [
-                None if value is None else orjson.dumps(plain(value)).decode() for value in made.column(at).to_pylist()
-            ]
-            made = made.set_column(at, field.name, pa.array(texts, pa.string()))
-    return made
+    return " ".join(value.split())[:120] if isinstance(value, str) and len(value) > 120 else value
 
 
 def search(
@@ -182,7 +158,7 @@ def search(
     ] = None,
     like: Annotated[str | None, typer.Option(metavar="SAMPLE_ID", help="Find samples like this one.")] = None,
     where: Annotated[str | None, typer.Option(metavar="SQL", help="Only rows for which this holds.")] = None,
-    limit: Annotated[int, typer.Option(metavar="N", min=1, max=1000)] = 10,
+    limit: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Hits at most.")] = 10,
     json: Json = False,
 ) -> None:
     """Search a dataset by words, by meaning, by both, or by example.

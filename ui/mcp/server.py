@@ -19,7 +19,7 @@ from fastmcp.server.dependencies import get_access_token
 from catalog.access import check
 from catalog.errors import StrataError
 from ui.api.tokens import catalog_for, holder
-from ui.querying import search_rows, sql_result
+from ui.querying import search_rows
 from ui.shapes import dataset_row, plain, plan_rows, run_row, scorer_row
 from ui.shapes import show as show_facts
 
@@ -120,13 +120,9 @@ def _queries(tool: Callable[..., Any], who: Callable[[], Catalog], texts: bool) 
     @tool
     def sql(query: str, limit: int = 100) -> dict[str, Any]:
         """One read-only SQL statement over views "name", "name@v3" and strata.*; at most `limit` (1,000) rows."""
-        found = sql_result(who(), query, min(max(limit, 1), 1000))
-        rows = plain(found.table)
-        return {
-            "columns": found.table.column_names,
-            "rows": rows if texts else _withheld(rows),
-            "truncated": found.truncated,
-        }
+        found = who().sql(query, limit=min(max(limit, 1), 1000))
+        rows = plain(found.arrow())
+        return {"columns": found.columns, "rows": rows if texts else _withheld(rows), "truncated": found.truncated}
 
     @tool
     def search(

@@ -1,0 +1,232 @@
+"""The verbs through the command line on a small real catalog: what is printed, what --json says, what has changed."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+
+import pyarrow as pa
+import pytest
+
+from catalog import Catalog
+from catalog.testing import errors_of, sentences, write_jsonl
+from ui.cli.main import run
+
+
+@pytest.fixture
+def strata(cat, monkeypatch, capsys):
+    """Run a command on a fresh catalog; JSON comes back parsed."""
+    monkeypatch.setenv("STRATA_HOME", str(cat.settings.home))
+
+    def call(*words: str, status: int = 0):
+        assert run(list(words)) == status
+        told = capsys.readouterr()
+        call.err = told.err
+        return json.loads(told.out) if "--json" in words else told.out
+
+    call.cat = cat
+    return call
+
+
+@pytest.fixture
+def web(strata, tmp_path):
+    texts = sentences(80, low=60, high=100)
+    path = write_jsonl(
+        tmp_path / "web.jsonl", [{"text": text, "url": f"https://example.org/{n}"} for n, text in enumerate(texts)]
+    )
+    with path.open("ab") as file:
+        file.write(b'{"text": \n')
+    strata("ingest", str(path), "--as", "web", "--licence", "CC-BY-4.0", "--owner", "ana", "--note", "a crawl")
+    return path
+
+
+def test_ingest_reports_what_came_in_and_again_changes_nothing(strata, web):
+    assert "no datasets yet" not in strata("datasets")
+    again = strata("ingest", str(web), "--as", "web", "--json")
+    assert again["status"] == "unchanged" and again["counts"]["kept"] == 0
+    rows = strata("datasets", "--json")
+    assert [(row["name"], row["rows"], row["licence"], row["owner"], row["note"]) for row in rows] == [
+        ("web", 80, "CC-BY-4.0", "ana", "a crawl")
+    ]
+    assert strata("datasets", "--tier", "L1", "--json") == []
+
+
+def test_infer_shows_five_rows_and_changes_nothing(strata, tmp_path):
+    pairs = [{"instruction": f"Add {n} and 1.", "input": "", "output": str(n + 1)} for n in range(9)]
+    path = write_jsonl(tmp_path / "sft.jsonl", pairs)
+    text = strata("ingest", str(path), "--infer")
+    assert "chat" in text and text.count("  line ") == 5 and "Add 0 and 1." in text
+    held = strata("ingest", str(path), "--infer", "--json")
+    assert held[0]["kind"] == "chat" and len(held[0]["preview"]) == 5
+    assert strata("datasets", "--json") == []
+
+
+def test_show_tells_counts_columns_versions_and_rows(strata, web):
+    strata("score", "web", "gopher_quality")
+    strata("tag", "web@v1", "first")
+    text = strata("show", "web", "--rows", "2")
+    assert "CC-BY-4.0" in text and "word_count" in text and "100.0 %" in text and "first=v1" in text
+    held = strata("show", "web@first", "--json", "--rows", "1")
+    assert held["ref"] == "web@v1" and held["rows"] == 80 and len(held["sample"]) == 1
+    column = next(row for row in held["columns"] if row["column"] == "word_count")
+    assert column["covered"] == 80 and column["coverage"] == 1.0 and 60 <= column["mean"] <= 110
+
+
+def test_scorers_plan_and_score(strata, web):
+    names = {row["name"]: row for row in strata("scorers", "--json")}
+    assert {"langid", "gopher_quality", "minhash"} <= set(names) and names["minhash"]["pattern"] == "global"
+    assert "words between" in strata("scorers", "gopher_quality") or "word_count" in strata("scorers", "gopher_quality")
+    planned = strata("plan", "web", "langid", "gopher_quality", "--json")
+    assert [step["scorer"] for step in planned["steps"]] == ["langid", "gopher_quality"]
+    assert planned["missing"] == 160 and planned["seconds"] > 0 and all(step["tokens"] > 0 for step in planned["steps"])
+    assert strata("runs", "list", "--json")[0]["verb"] == "ingest", "a plan runs nothing"
+    report = strata("score", "web", "langid", "gopher_quality", "--json")
+    assert strata.err.startswith("running inline: ")
+    assert report["counts"]["computed"] == 160 and report["columns"]["language"]["covered"] == 80
+    again = strata("score", "web", "langid", "gopher_quality", "--json")
+    assert again["counts"]["computed"] == 0 and "nothing is missing" in strata.err
+    assert "nothing to do" in strata("plan", "web", "langid")
+
+
+def test_score_takes_a_sample_a_parameter_and_a_name(strata, web):
+    report = strata("score", "web", "token_count", "--sample", "30", "--as", "toks", "--json")
+    assert report["columns"]["toks"]["states"] == {"value": 30, "not sampled": 50}
+    assert strata("score", "web", "langid", "--param", "nonsense=1", status=2) == ""
+    assert "has a parameter 'nonsense'" in strata.err
+    assert strata("score", "web", "gopher_quality", "--as", "quality", status=2) == ""
+    assert "say which: --as word_count=quality" in strata.err
+
+
+def test_sql_prints_tables_json_csv_and_arrow(strata, web, monkeypatch):
+    query = "SELECT source, count(*) AS n FROM web GROUP BY 1"
+    assert "80" in strata("sql", query)
+    assert strata("sql", query, "--json") == [{"source": "web", "n": 80}]
+    pipe = io.TextIOWrapper(io.BytesIO())
+    monkeypatch.setattr(sys, "stdout", pipe)
+    assert run(["sql", "SELECT text, [1, 2] AS l FROM web", "--limit", "0", "--format", "csv"]) == 0
+    lines = pipe.buffer.getvalue().decode().splitlines()
+    assert lines[0] == '"text","l"' and len(lines) == 81 and lines[1].endswith('"[1,2]"')
+    pipe = io.TextIOWrapper(io.BytesIO())
+    monkeypatch.setattr(sys, "stdout", pipe)
+    assert run(["sql", "SELECT * FROM web", "--format", "arrow"]) == 0
+    assert pa.ipc.open_stream(pipe.buffer.getvalue()).read_all().num_rows == 80
+    monkeypatch.undo()
+
+
+def test_a_cut_result_says_so(strata, web):
+    assert len(strata("sql", "SELECT sample_id FROM web", "--limit", "3", "--json")) == 3
+    assert "only the first 3 rows" in strata.err
+
+
+def test_promote_dry_then_for_real(strata, web):
+    strata(
+        "score",
+        "web",
+        "langid",
+        "gopher_quality",
+        "gopher_repetition",
+        "fineweb_lines",
+        "exact_dup",
+        "minhash",
+        "pii",
+        "secrets",
+    )
+    before = strata("datasets", "--json")
+    text = strata("promote", "web", "--to", "L1", "--dry-run")
+    assert "too_short" in text and "would keep 80 of 80 rows (100.0 %)" in text
+    assert strata("datasets", "--json") == before
+    held = strata("promote", "web", "--to", "L1", "--as", "clean", "--where", "chars > 400", "--json")
+    fall = held["waterfall"]
+    assert held["target"] == "clean" and fall["kept"][0] + sum(cell[0] for cell in fall["sequence"].values()) == 80
+    assert strata("show", "clean", "--json")["tier"] == "L1"
+    assert strata("promote", "web", "--to", "L2", status=2) == "" and strata.err.startswith("error: ")
+
+
+def test_versions_tags_names_and_retraction(strata, web, tmp_path):
+    write_jsonl(tmp_path / "more.jsonl", sentences(20, seed=5))
+    strata("ingest", str(tmp_path / "more.jsonl"), "--as", "web")
+    assert strata("rollback", "web", "--to", "v1", "--json")["version"] == 3
+    strata("tag", "web@v2", "big")
+    assert strata("sql", 'SELECT count(*) AS n FROM "web@big"', "--json") == [{"n": 100}]
+    strata("rename", "web", "pages")
+    ids = tmp_path / "ids.txt"
+    ids.write_text(
+        "\n".join(row["sample_id"] for row in strata("sql", "SELECT sample_id FROM pages LIMIT 2", "--json"))
+    )
+    dry = strata("retract", "--ids", str(ids), "--reason", "asked to", "--dry-run", "--json")
+    assert dry["rows"] == {"pages": 2} and strata("show", "pages", "--json")["rows"] == 80
+    text = strata("retract", "--where", "url = 'https://example.org/7'", "--reason", "takedown 17")
+    assert text.startswith("reached 1 rows") and strata("show", "pages", "--json")["rows"] == 79
+    assert strata("drop", "pages", status=2) == "" and "tag big" in strata.err
+    assert errors_of(strata.cat) == []
+
+
+def test_a_mix_is_previewed_published_shown_compared_and_pulled(strata, web, tmp_path):
+    spec = tmp_path / "mix.yaml"
+    spec.write_text("name: diet\nunit: samples\nseed: 3\nparts:\n  - {dataset: web}\n")
+    assert strata("mix", "preview", str(spec), "--json")["parts"]
+    assert "no mix is published" in strata("mix", "list")
+    made = strata("mix", "publish", str(spec), "--json")
+    assert made["ref"] == "diet@v1" and "diet@v1" in strata("mix", "list")
+    shown = strata("mix", "show", "diet@v1", "--json")
+    assert shown["digest"] == made["digest"] == shown["lock"]["digest"]
+    spec.write_text('name: diet\nunit: samples\nseed: 3\nparts:\n  - {dataset: web, where: "chars > 400"}\n')
+    strata("mix", "publish", str(spec))
+    assert strata("mix", "diff", "diet@v1", "diet@v2", "--json") == strata("diff", "diet@v1", "diet@v2", "--json")
+
+    whole = _lines(strata("pull", "diet@v1"))
+    assert [row["_index"] for row in whole] == list(range(80)) and len({row["sample_id"] for row in whole}) == 80
+    ranks = [
+        _lines(strata("pull", "diet@v1", "--rank", str(rank), "--world", "3", "--start", "10", "--limit", "5"))
+        for rank in range(3)
+    ]
+    merged = sorted((row for part in ranks for row in part), key=lambda row: row["_index"])
+    assert [row["sample_id"] for row in merged] == [row["sample_id"] for row in whole[10:25]]
+    out = tmp_path / "out"
+    held = strata("pull", "diet@v1", "--export", "parquet", str(out), "--limit", "30", "--json")
+    assert held["rows"] == 30 and sorted(path.name for path in out.iterdir()) == ["manifest.json", "part-00000.parquet"]
+
+
+def _lines(text: str) -> list[dict]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_doctor_gc_runs_and_server_status(strata, web):
+    assert strata("doctor", "--deep", "--json") == [] and "the catalog is whole" in strata("doctor")
+    assert set(strata("gc", "--compact", "--json")) == {"web"}
+    first = strata("runs", "list", "--json")[-1]
+    assert first["verb"] == "ingest" and strata("runs", "show", first["id"][:8], "--json")["counts"]["quarantined"] == 1
+    assert strata("runs", "cancel", first["id"], status=2) == "" and "is done, there is nothing to cancel" in strata.err
+    assert "no server runs" in strata("server", "status")
+    assert strata("server", "stop", "--json") == {"stopped": False}
+
+
+def test_doctor_leaves_with_1_when_something_is_wrong(strata, web):
+    from sqlmodel import select
+
+    from catalog.meta.models import Version
+
+    with strata.cat.session() as session:
+        version = session.exec(select(Version)).one()
+        version.rows += 1
+        session.add(version)
+        session.commit()
+    assert "81 recorded" in strata("doctor", status=1)
+
+
+def test_tokens_are_made_once_listed_and_revoked(strata):
+    secret = strata("token", "create", "ci", "--verbs", "write").strip()
+    rows = strata("token", "list", "--json")
+    assert [(row["name"], row["verbs"], row["revoked"]) for row in rows] == [("ci", "write", None)]
+    assert secret not in json.dumps(rows)
+    assert strata("token", "revoke", "ci", "--json") == {"revoked": 1}
+    assert strata("token", "revoke", "ci", status=2) == ""
+
+
+def test_the_grant_of_the_environment_holds_for_the_command_line(strata, web, monkeypatch):
+    monkeypatch.setenv("STRATA_GRANT", "read")
+    assert len(strata("datasets", "--json")) == 1
+    assert strata("drop", "web", status=2) == "" and "may only read" in strata.err
+    monkeypatch.delenv("STRATA_GRANT")
+    assert isinstance(strata.cat, Catalog) and strata.cat.find("web") is not None
