@@ -85,7 +85,7 @@ def _write_signatures(scan: Scan, ctx: Context, file: IO[bytes]) -> tuple[np.nda
         held = np.flatnonzero(counts)
         file.write(signatures(shingles, counts[held], *family).tobytes())
         rows.append(held + total)
-        lengths.append(np.array([len(texts[index]) for index in held], np.int64))
+        lengths.append(np.array([len(texts[index] or "") for index in held], np.int64))
         total += len(texts)
         ctx.tick(len(texts))
     file.flush()

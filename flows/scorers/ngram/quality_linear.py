@@ -9,6 +9,7 @@ Clarke-Pearson, Biometrics 1988). The report also holds the AUC of text length a
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,8 +36,6 @@ class Params(BaseModel):
 def fit(scan: Scan, ctx: Context) -> dict[str, Any]:
     """Weights from all labelled rows of the target, and the cross-validated agreement."""
     params = ctx.params
-    if ctx.target is None:
-        raise BadInput("quality_linear needs a labelled target dataset: --target NAME[@vN]")
     texts, labels, contents, unlabelled = _labelled(ctx)
     better = int(labels.sum())
     if len(texts) < 20 or better in (0, len(texts)):
@@ -50,8 +49,7 @@ def fit(scan: Scan, ctx: Context) -> dict[str, Any]:
         raise BadInput("quality_linear: one class has a single row; label at least 2 rows of each class in the target")
     held_out = _out_of_fold(features, labels, contents, folds, ctx)
     area, low, high = auc_delong(labels, held_out)
-    length = np.log1p(np.array([len(text) for text in texts], np.float64))
-    model = _train(features, labels, params.C)
+    length = np.log1p([len(text) for text in texts])
     report = {
         "auc": area,
         "auc_low": low,
@@ -64,6 +62,7 @@ def fit(scan: Scan, ctx: Context) -> dict[str, Any]:
         "correlation_with_log_length": float(np.corrcoef(held_out, length)[0, 1]) if np.ptp(length) else 0.0,
         "auc_of_length": auc_of(labels, length),
     }
+    model = _train(features, labels, params.C)
     return {"weights": model.coef_[0].astype(np.float64), "intercept": float(model.intercept_[0]), "report": report}
 
 
@@ -98,6 +97,8 @@ def quality_linear(batch: pa.RecordBatch, ctx: Context) -> dict[str, pa.Array]:
 
 def _labelled(ctx: Context) -> tuple[list[str], np.ndarray, list[str], int]:
     """Texts, whether each is of the better class, content ids; and how many rows have no label or no text."""
+    if ctx.target is None:
+        raise BadInput("quality_linear needs a labelled target dataset: --target NAME[@vN]")
     texts, labels, contents, unlabelled = [], [], [], 0
     for batch in ctx.target(["text", "meta"]):
         for text, meta, content in zip(*(batch[c].to_pylist() for c in ("text", "meta", "content_id")), strict=True):
@@ -111,7 +112,7 @@ def _labelled(ctx: Context) -> tuple[list[str], np.ndarray, list[str], int]:
     return texts, np.array(labels, bool), contents, unlabelled
 
 
-def _features(texts: list[str | None], buckets: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _features(texts: Sequence[str | None], buckets: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Row, bucket and value of each feature, by row, then by bucket; a row's values have unit Euclidean length."""
     words, offsets = word_hashes(texts)
     pairs, first = ngram_hashes(words, offsets, 2)
@@ -146,5 +147,4 @@ def _out_of_fold(features: Any, labels: np.ndarray, contents: list[str], folds: 
     split = StratifiedGroupKFold(folds, shuffle=True, random_state=ctx.seed).split(features, labels, contents)
     for train, test in split:
         probability[test] = _train(features[train], labels[train], ctx.params.C).predict_proba(features[test])[:, 1]
-        ctx.tick(len(test))
     return probability
