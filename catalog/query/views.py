@@ -2,7 +2,8 @@
 
 DuckDB hands a Python dataset the columns it needs and the comparisons it wants applied. Integers and strings are compared
 by Lance, which can then skip whole rows and use scalar indexes. Comparisons that touch a float are done by Arrow on
-the batches instead: Lance orders floats totally (-NaN < -0.0 < 0.0), SQL does not.
+the batches instead: Lance orders floats totally (-NaN < -0.0 < 0.0), SQL does not. So are those of unsigned integers and
+nested values, which Lance does not take.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Scan(pyarrow.dataset.Dataset):
         self.table, self.rows = table, rows
         held = [table.schema.field(name) for name in names]
         self.fields = pa.schema([pa.field(field.name, readable(field.type), field.nullable) for field in held])
-        self.floats = [field.name for field in self.fields if has_float(field.type)]
+        self.ours = [ROW_ID, *[field.name for field in self.fields if not lance_compares(field.type)]]
         self.own = pa.schema([*self.fields, pa.field(ROW_ID, pa.uint64())])
 
     @property
@@ -49,7 +50,7 @@ class Scan(pyarrow.dataset.Dataset):
         self, columns: list[str] | None = None, filter: pc.Expression | None = None, **_: Any
     ) -> Batches:
         wanted = self.own.names if columns is None else columns
-        late = filter is not None and any(mentions(filter, name) for name in [*self.floats, ROW_ID])
+        late = filter is not None and any(mentions(filter, name) for name in self.ours)
         extra = [name for name in self.fields.names if late and name not in wanted and mentions(filter, name)]
         pushed = self.rows if late else both(self.rows, filter)
         scanner = self.table.scanner(
@@ -66,14 +67,16 @@ class Scan(pyarrow.dataset.Dataset):
 
     def _batches(self, scanner: Any, schema: pa.Schema, late: pc.Expression | None) -> Iterator[pa.RecordBatch]:
         for batch in scanner.to_batches():
+            batch = self._readable(batch)
             if late is not None:
                 batch = batch.filter(late)
-            columns = [batch.column(field.name) for field in schema]
-            cast = [c if c.type == field.type else c.cast(field.type) for c, field in zip(columns, schema)]
-            if schema.names:
-                yield pa.RecordBatch.from_arrays(cast, schema=schema)
-            else:
-                yield batch.select([])
+            if batch.num_rows:
+                yield batch.select(schema.names)
+
+    def _readable(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        fields = [self.own.field(name) for name in batch.schema.names]
+        arrays = [c if c.type == field.type else c.cast(field.type) for c, field in zip(batch.columns, fields)]
+        return pa.RecordBatch.from_arrays(arrays, schema=pa.schema(fields)) if fields else batch
 
 
 class Batches(NamedTuple):
@@ -94,10 +97,9 @@ def both(a: pc.Expression | None, b: pc.Expression | None) -> pc.Expression | No
     return b if a is None else a if b is None else a & b
 
 
-def has_float(kind: pa.DataType) -> bool:
-    if pa.types.is_nested(kind):
-        return any(has_float(kind.field(at).type) for at in range(kind.num_fields))
-    return pa.types.is_floating(kind)
+def lance_compares(kind: pa.DataType) -> bool:
+    """Whether Lance takes comparisons over a type and means by them what SQL means."""
+    return pa.types.is_string(kind) or pa.types.is_boolean(kind) or pa.types.is_signed_integer(kind)
 
 
 def readable(kind: pa.DataType) -> pa.DataType:
@@ -152,7 +154,8 @@ def open_view(cat: Catalog, ref: str) -> View:
     found = cat.resolve(ref)
     table = open_table(found.dataset.uri, found.dataset.lance_version, cat.settings.storage)
     columns = shown_columns(found.dataset, cat.columns(found.dataset.name), set(table.schema.names))
-    names = list(dict.fromkeys(columns.values()))
+    # The first column is what DuckDB reads to count rows: four bytes a row, not an id.
+    names = list(dict.fromkeys(["added", *columns.values()]))
     return View(found, Scan(table, names, rows_of(found.dataset, found.number)), columns)
 
 
