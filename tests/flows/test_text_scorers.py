@@ -12,7 +12,9 @@ from catalog import states
 from catalog.errors import BadInput
 from catalog.plugins import Context, get_scorer
 from flows.scorers.text import _chars
+from flows.scorers.text._chars import read_chars
 from flows.scorers.text._pii import KINDS, find_pii, luhn, mod97
+from flows.scorers.text._words import split_words
 from flows.scorers.text.pii import count_pii
 from flows.scorers.text.secrets import entropy, find_secrets
 
@@ -278,10 +280,28 @@ def test_stop_words_of_another_language():
     assert _score("gopher_quality", [text], stop_words="der, die, und, das")["stop_word_count"] == [2]
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("I'm sure O'Neill’s can't.", "I 'm sure O'Neill ’s ca n't ."),
+        ("At 10:30, 3.14 or 1/2 of 10,000!!", "At 10:30 , 3.14 or 1/2 of 10,000 !!"),
+        ("U.S. J. Smith...end.Next www.site.org a.b@c.org", "U.S. J. Smith ... end . Next www.site.org a.b@c.org"),
+        ("well-known snake_case #tag", "well - known snake_case # tag"),
+        ("п'ять l'homme naïve cafe\u0301", "п'ять l'homme naïve cafe\u0301"),
+        ("我们 カナok", "我 们 カ ナ ok"),
+        ("👨‍👩‍👧 ❤️x👍🏽", "👨‍👩‍👧 ❤️ x 👍🏽"),
+    ],
+)
+def test_words_of_the_splitter(text, words):
+    split = split_words(read_chars(pa.array(["don", text, "'t"])))
+    found = split.chars.strings(split.start, split.end).to_pylist()
+    assert found == ["don", *words.split(), "'", "t"]
+
+
 def test_white_space_words():
     text = "don't stop, now!"
     assert _score("gopher_quality", [text], words="whitespace")["mean_word_length"] == pytest.approx([14 / 3])
-    assert _score("gopher_quality", [text])["mean_word_length"] == pytest.approx([4])
+    assert _score("gopher_quality", [text])["mean_word_length"] == pytest.approx([3])  # do n't stop now
 
 
 def test_first_release_line_ends():

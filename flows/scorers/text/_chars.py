@@ -124,9 +124,11 @@ def chars_of(texts: pa.Array) -> Chars:
     global _LAST
     key = (texts.type, texts.offset, len(texts), *(b and (b.address, b.size) for b in texts.buffers()))
     last = _LAST
-    if last is None or last[0] != key:  # the array is held, so that no other can take its addresses
-        last = _LAST = (key, texts, read_chars(texts))
-    return last[2]
+    if last is not None and last[0] == key:  # the array is held, so that no other can have taken its addresses
+        return last[2]
+    chars = read_chars(texts)
+    _LAST = (key, texts, chars) if len(chars.utf8) <= SLICE_BYTES else None
+    return chars
 
 
 def slices(texts: pa.Array) -> Iterator[pa.Array]:

