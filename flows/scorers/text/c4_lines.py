@@ -39,7 +39,7 @@ def line_rules(chars: Chars, params: Params) -> dict[str, np.ndarray]:
     start, end = trim(chars, spans.start, spans.end)
     raw = chars.strings(start, end)
     lines = pc.replace_substring_regex(raw, CITATION, "")
-    lower = pc.utf8_lower(lines)
+    lower = pc.ascii_lower(lines)  # the phrases are ASCII, and the Unicode tables take a second to load
     inner = read_chars(lines)
     filled = inner.rows[1:] > inner.rows[:-1]
     words = split_words(inner, "whitespace")
