@@ -64,9 +64,11 @@ def main() -> None:
     say("5. Query: SQL over datasets, versions and the catalog itself")
     strata("sql \"SELECT verdict_web_l1 AS verdict, count(*) AS pages, round(avg(chars)) AS mean_chars FROM web GROUP BY 1 ORDER BY 2 DESC\"")
     strata("sql \"SELECT dataset, alias, covered FROM strata.columns WHERE scorer IN ('lm_stats', 'minilm') ORDER BY 1, 2\"")
-    strata("search web \"how to cook rice\" --mode text --k 3")
+    strata("search web \"how to cook rice\" --mode text --limit 3")
 
-    say("6. Mix: publish a spec, get a lock")
+    say("6. Mix: check the parts against the evals, publish a spec, get a lock")
+    strata("score math-l1 eval_overlap")
+    strata("score sft-l1 eval_overlap")
     strata("mix publish examples/mix.yaml")
     strata("mix show demo@v1")
 

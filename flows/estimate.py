@@ -68,6 +68,8 @@ def _seconds(cat: Catalog, planned: Plan, step: Step, chars: float, device: str 
         return 0.0, "nothing is missing", place
     if plugin.pattern != "map" or plugin.cost == "api":
         return None, f"{plugin.pattern} methods are not piloted", place
+    if plugin.cost == "cpu" and set(step.inputs.values()) & {c for s in planned.steps for c in s.outputs.values()}:
+        return 0.0, "arithmetic over columns of this plan", place
     held = _cache(cat).get(f"{step.base}:{place}")
     if held is None:
         held = _pilot(make_job(cat, planned, [step], "pilot", device=device), step, place)
