@@ -25,6 +25,7 @@ from catalog.testing import errors_of, sentences, text_dataset, write_jsonl
 from flows import score, server
 from flows.prefect_api import Endpoint, call
 from flows.recovery import attempts
+from flows.watching import cancel_run
 
 STRATA = [sys.executable, "-m", "ui.cli.main"]
 PLUGIN = '''
@@ -150,10 +151,10 @@ def test_a_run_on_the_server_gives_what_an_inline_run_gives(home, running):
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_cancelled_run_keeps_what_it_finished_and_resumes(home, running):
-    name = home.napping("cancelled")
+    name = home.napping("cancelled", files=10)
     told = json.loads(home.strata("score", name, "nap", "--on", "home", "--detach", "--json"))
     home.await_naps(name, 60)
-    home.strata("runs", "cancel", told["flow_run"])
+    assert "stops at its next batch" in cancel_run(home.cat, told["flow_run"])
     shown = json.loads(home.strata("runs", "show", told["flow_run"], "--watch", "--json"))
     assert shown["status"] == "cancelled" and "nap_length" not in {c.alias for c in home.cat.columns(name)}
     wait_for(
@@ -161,9 +162,9 @@ def test_a_cancelled_run_keeps_what_it_finished_and_resumes(home, running):
         "Prefect to agree",
     )
     home.strata("score", name, "nap", "--on", "inline")
-    assert {c.alias: c.covered for c in home.cat.columns(name)} == {"nap_length": 200}
+    assert {c.alias: c.covered for c in home.cat.columns(name)} == {"nap_length": 400}
     # Units of 40 rows that were finished before the cancellation are not computed again.
-    assert 200 <= len(home.naps(name)) <= 240
+    assert 400 <= len(home.naps(name)) <= 440
 
 
 @pytest.mark.slow

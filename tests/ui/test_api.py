@@ -1,0 +1,174 @@
+"""The HTTP face: tokens and their rights, the verbs, errors as JSON with a status, streams, the audit."""
+
+from __future__ import annotations
+
+import json
+
+import pyarrow as pa
+import pytest
+from fastapi.testclient import TestClient
+from sqlmodel import select
+
+from catalog.errors import BadInput, Busy, Corrupt, Missing, NameTaken, NotFound, Refused, StrataError
+from catalog.meta.models import Audit, Run, Token
+from catalog.testing import sentences, text_dataset
+from ui.api.app import create_app, status_of
+from ui.api.tokens import create, revoke
+
+
+@pytest.fixture
+def api(cat, tmp_path):
+    """Clients with a read, a write and an admin token over one catalog with one dataset."""
+    text_dataset(cat, tmp_path, "web", sentences(60), licence="CC-BY-4.0")
+    app = create_app(cat)
+
+    def client(verbs: str) -> TestClient:
+        return TestClient(app, headers={"Authorization": f"Bearer {create(cat, f'{verbs} token', verbs)}"})
+
+    client.cat, client.bare = cat, TestClient(app)
+    return client
+
+
+def test_health_needs_no_token_and_everything_else_does(api):
+    assert api.bare.get("/health").json()["ok"] is True
+    paths = api.bare.get("/openapi.json").json()["paths"]
+    assert {"/datasets", "/sql", "/search", "/score", "/promote", "/mixes/{ref}/samples", "/runs/{run}/cancel"} <= set(
+        paths
+    )
+    for path, verbs in paths.items():
+        for verb in verbs:
+            if path != "/health":
+                answer = api.bare.request(verb, path, json={})
+                assert answer.status_code == 401 and "a live token is needed" in answer.json()["error"], path
+    wrong = api.bare.get("/datasets", headers={"Authorization": "Bearer strata_wrong"})
+    assert wrong.status_code == 401 and wrong.headers["WWW-Authenticate"] == "Bearer"
+
+
+def test_only_the_hash_of_a_token_is_stored_and_a_revoked_one_is_refused(api):
+    secret = create(api.cat, "ana", "read")
+    with api.cat.session() as session:
+        held = session.exec(select(Token).where(Token.actor == "ana")).one()
+    assert secret not in held.model_dump_json() and len(held.digest) == 64
+    headers = {"Authorization": f"Bearer {secret}"}
+    assert api.bare.get("/datasets", headers=headers).status_code == 200
+    revoke(api.cat, "ana")
+    assert api.bare.get("/datasets", headers=headers).status_code == 401
+
+
+def test_a_read_token_reads_and_writes_nothing(api):
+    reader = api("read")
+    assert [row["name"] for row in reader.get("/datasets").json()] == ["web"]
+    held = reader.get("/datasets/web@v1", params={"sample": 2}).json()
+    assert held["rows"] == 60 and len(held["sample"]) == 2
+    assert reader.get("/scorers").json() and reader.get("/runs").json()[0]["verb"] == "ingest"
+    assert reader.get("/doctor").json() == []
+    for method, path, body in (
+        ("DELETE", "/datasets/web", None),
+        ("POST", "/score", {"name": "web", "scorers": ["langid"]}),
+        ("POST", "/promote", {"ref": "web", "to": "L1"}),
+        ("POST", "/ingest", {"paths": ["/etc/passwd"], "name": "own"}),
+        ("POST", "/mixes", {"name": "m", "parts": [{"dataset": "web"}]}),
+        ("POST", "/retract", {"reason": "x", "where": "true"}),
+        ("POST", "/datasets/web/rename?to=pages", None),
+        ("POST", "/datasets/web/tag?label=first", None),
+        ("POST", "/selections", {"name": "s", "dataset": "web", "where": "chars > 1"}),
+        ("POST", "/gc", None),
+    ):
+        answer = reader.request(method, path, json=body)
+        assert answer.status_code == 403, (path, answer.text)
+        assert "read token may only read" in answer.json()["error"]
+    assert api.cat.find("web") is not None and not api.cat.columns("web")
+
+
+def test_files_of_the_service_are_for_admins(api, tmp_path):
+    body = {"paths": [str(tmp_path / "web.jsonl")], "name": "again", "options": {"licence": "CC0-1.0"}}
+    assert api("write").post("/ingest", json=body).status_code == 403
+    held = api("admin").post("/ingest", json=body).json()
+    assert held["counts"]["kept"] == 60 and held["licence"] == "CC0-1.0"
+
+
+def test_score_plan_and_promote(api):
+    writer = api("write")
+    planned = writer.post("/plan", json={"name": "web", "scorers": ["gopher_quality"]}).json()
+    assert planned["steps"][0]["missing"] == 60
+    report = writer.post("/score", json={"name": "web", "scorers": ["gopher_quality"]}).json()
+    assert report["place"] == "inline" and report["counts"]["computed"] == 60
+    with api.cat.session() as session:
+        assert session.exec(select(Run).where(Run.verb == "score")).one().actor == "write token"
+    refused = writer.post("/promote", json={"ref": "web", "to": "L2", "where": "word_count > 5"})
+    assert refused.status_code == 403 and refused.json()["facts"]["missing"]
+    wrong = writer.post("/promote", json={"ref": "web", "to": "L1", "recipe": "../../etc/passwd.yaml"})
+    assert wrong.status_code == 400 and "shipped" in wrong.json()["error"]
+
+
+def test_sql_as_json_and_as_an_arrow_stream(api):
+    reader = api("read")
+    body = {"query": "SELECT source, count(*) AS n FROM web GROUP BY 1"}
+    assert reader.post("/sql", json=body).json()["rows"] == [{"source": "web", "n": 60}]
+    cut = reader.post("/sql", json={"query": "SELECT sample_id FROM web", "limit": 7}).json()
+    assert len(cut["rows"]) == 7 and cut["truncated"] is True
+    answer = reader.post("/sql", json={"query": "SELECT * FROM web", "format": "arrow"})
+    assert answer.headers["X-Strata-Truncated"] == "false"
+    assert pa.ipc.open_stream(answer.content).read_all().num_rows == 60
+    for query in ("DROP TABLE web", "SELECT * FROM read_csv('/etc/passwd')", "SELECT * FROM nowhere"):
+        answer = reader.post("/sql", json={"query": query})
+        assert answer.status_code in (400, 404), query
+        assert "\n" not in answer.json()["error"]
+
+
+def test_a_mix_is_published_and_pulled_as_a_stream(api):
+    writer = api("write")
+    made = writer.post("/mixes", json={"name": "diet", "unit": "samples", "parts": [{"dataset": "web"}]}).json()
+    assert made["ref"] == "diet@v1" and writer.get("/mixes").json()[0]["ref"] == "diet@v1"
+    lock = writer.get("/mixes/diet@v1").json()["lock"]
+    answer = api("read").get("/mixes/diet@v1/samples", params={"limit": 10, "start": 3, "rank": 1, "world": 2})
+    rows = [json.loads(line) for line in answer.text.splitlines()]
+    assert answer.headers["X-Strata-Lock"] == lock["digest"] == made["digest"]
+    assert [row["_index"] for row in rows] == list(range(3, 23, 2))
+
+
+def test_versions_and_names(api):
+    writer = api("write")
+    assert writer.post("/datasets/web@v1/tag", params={"label": "first"}).json() == {"ref": "web@first", "version": 1}
+    assert writer.post("/datasets/web/rename", params={"to": "pages"}).json()["new"] == "pages"
+    dry = writer.post("/retract", json={"reason": "asked", "where": "chars > 1", "dry_run": True}).json()
+    assert dry["rows"] == {"pages": 60}
+    dropped = writer.delete("/datasets/pages")
+    assert dropped.status_code == 403 and dropped.json()["facts"]["missing"] == ["tag first"]
+
+
+def test_errors_are_json_with_a_status(api):
+    writer = api("write")
+    missing = writer.get("/datasets/wep")
+    assert missing.status_code == 404 and missing.json()["facts"]["near"] == ["web"]
+    assert writer.get("/runs/ffff").status_code == 404
+    unknown = writer.post("/score", json={"name": "web", "scorers": ["langid"], "wrong": 1})
+    assert unknown.status_code == 422 and "wrong" in unknown.json()["error"]
+    huge = writer.post("/sql", content=b"x" * (1 << 20 | 1), headers={"Content-Type": "application/json"})
+    assert huge.status_code == 413
+    assert writer.post("/runs/ffff/cancel").status_code == 404
+    assert writer.get("/nowhere").json() == {"error": "Not Found", "facts": {}}
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (NotFound("dataset", "x"), 404), (NameTaken("x"), 409), (Busy("x"), 409), (Refused("x"), 403), (BadInput("x"), 400),
+        (Corrupt("x"), 500), (StrataError("x"), 400), (Missing("package x is not installed"), 424),
+        (Missing("cannot reach the metadata database"), 503), (Missing("the Prefect server does not answer"), 503),
+    ],
+)  # fmt: skip
+def test_every_error_class_has_its_status(error, status):
+    assert status_of(error) == status
+
+
+def test_every_request_of_a_token_is_audited(api):
+    api("read").get("/datasets")
+    api("write").request("DELETE", "/datasets/nowhere")
+    with api.cat.session() as session:
+        rows = [
+            (row.actor, row.verb, row.object)
+            for row in session.exec(select(Audit))
+            if row.object.startswith(("GET", "DEL"))
+        ]
+    assert rows == [("read token", "read", "GET /datasets"), ("write token", "request", "DELETE /datasets/nowhere")]
