@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 
@@ -20,13 +21,13 @@ TEXTS = [
     "the river " * 20,
     "a" * 100,
 ]
-PAIRS = [
-    ("Name an animal of the river.", "The quick brown fox."),
-    ("Say one letter.", "x"),
-    ("Count the owls. " * 3, "Seven wise owls watch from an old oak. " * 8),
-    ("Tell a story\nInput: bread and salt", "- people trade bread\n- people trade salt"),
-    ("End on a colon:", ": ) smile"),
-    ("the river " * 200, "No room is left for this answer."),
+TRIPLES = [
+    ("Name an animal of the river.", "", "The quick brown fox."),
+    ("Say one letter.", "", "x"),
+    ("Count the owls. " * 3, "", "Seven wise owls watch from an old oak. " * 8),
+    ("Tell a story", "bread and salt 你好", "- people trade bread\n- people trade salt"),
+    ("End on a colon:", "\n", ": ) smile"),
+    ("the river " * 200, "", "No room is left for this answer."),
 ]
 
 
@@ -67,8 +68,14 @@ def run(name: str, model: str, batch: pa.RecordBatch, **params) -> dict[str, pa.
     return plugin.function(batch, ctx)
 
 
-def chats(pairs) -> pa.RecordBatch:
-    rows = [[{"role": "user", "content": a}, {"role": "assistant", "content": b}] for a, b in pairs]
+def chats(triples) -> pa.RecordBatch:
+    """Conversations as ingest makes them of instruction, input and response."""
+    rows = []
+    for instruction, given, response in triples:
+        content = f"{instruction}\n\n{given}" if given else instruction
+        meta = json.dumps({"input_chars": len(given)}) if given else None
+        user = {"role": "user", "content": content, "meta": meta}
+        rows.append([user, {"role": "assistant", "content": response}])
     return pa.RecordBatch.from_pydict({"messages": pa.array(rows, MESSAGES)})
 
 
@@ -111,11 +118,16 @@ ALPACA = (
     "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n"
     "### Instruction:\n{instruction}\n\n### Response:"
 )
+ALPACA_INPUT = (
+    "Below is an instruction that describes a task, paired with an input that provides further context. "
+    "Write a response that appropriately completes the request.\n\n"
+    "### Instruction:\n{instruction}\n\n### Input:\n{input}\n\n### Response:"
+)
 
 
-def naive_cherry(tokenizer, log_probs, instruction: str, response: str, limit: int) -> float | None:
+def naive_cherry(tokenizer, log_probs, instruction: str, given: str, response: str, limit: int) -> float | None:
     """Mean loss after the Alpaca prompt over mean loss after "### Response:", each cut to what fits."""
-    prompt = ALPACA.format(instruction=instruction)
+    prompt = (ALPACA_INPUT if given else ALPACA).format(instruction=instruction, input=given)
     prompt_tokens, prefix_tokens = len(tokenizer.encode(prompt).ids), len(tokenizer.encode("### Response:").ids)
     if prompt_tokens >= limit:
         return None
@@ -126,9 +138,9 @@ def naive_cherry(tokenizer, log_probs, instruction: str, response: str, limit: i
     return float(np.mean(given_losses) / np.mean(alone_losses)) if given_losses and alone_losses else None
 
 
-def naive_superfiltering(tokenizer, log_probs, instruction: str, response: str, limit: int) -> float | None:
+def naive_superfiltering(tokenizer, log_probs, instruction: str, given: str, response: str, limit: int) -> float | None:
     """exp(mean loss after "instruction\\n") over exp(mean loss of all but the first id of the response alone)."""
-    prompt = instruction + "\n"
+    prompt = f"{instruction}\n{given}\n" if given else f"{instruction}\n"
     prompt_tokens = len(tokenizer.encode(prompt).ids)
     if limit - prompt_tokens + 1 <= 0:
         return None
@@ -144,13 +156,13 @@ def naive_superfiltering(tokenizer, log_probs, instruction: str, response: str, 
 )
 @pytest.mark.parametrize("max_tokens", [150, 220])
 def test_ifd_equals_the_published_procedure(model, oracle, form, naive, max_tokens):
-    batch = chats(PAIRS)
+    batch = chats(TRIPLES)
     sums = run(f"{form}_stats", model, batch, max_tokens=max_tokens)
     table = pa.RecordBatch.from_pydict(
         {"messages": batch.column("messages"), **{k: v for k, v in sums.items() if k != "_state"}}
     )
     got = run(form, model, table)[form].to_pylist()
-    want = [naive(*oracle, *pair, max_tokens) for pair in PAIRS]
+    want = [naive(*oracle, *triple, max_tokens) for triple in TRIPLES]
     assert [value is None for value in got] == [value is None for value in want]
     assert want[0] is not None and want[5] is None
     for mine, theirs in zip(got, want, strict=True):

@@ -14,7 +14,7 @@ import pyarrow as pa
 from catalog import states
 from catalog.plugins import Context, Out, scorer
 from flows.scorers.forward._language_model import LongPassParams, PassParams, spread, states_of
-from flows.scorers.forward._turns import instruction_and_response
+from flows.scorers.forward._turns import last_exchange
 
 
 def _reads(form: str) -> list[str]:
@@ -60,6 +60,6 @@ def _ratio(batch: pa.RecordBatch, form: str, ratio) -> dict[str, pa.Array]:
     given, given_tokens, alone, alone_tokens = columns.values()
     rows = np.flatnonzero(~np.isnan(given) & (alone > 0))
     values = ratio(given[rows] / given_tokens[rows], alone[rows] / alone_tokens[rows])
-    pairs = [instruction_and_response(messages) for messages in batch.column("messages").to_pylist()]
+    pairs = [last_exchange(messages) for messages in batch.column("messages").to_pylist()]
     gap = np.array([states.UNDEFINED if pair else states.OUT_OF_VALIDITY for pair in pairs], np.uint8)
     return {form: spread(values, rows, batch.num_rows, pa.float64()), "_state": states_of(rows, batch.num_rows, gap)}

@@ -7,7 +7,7 @@ break, and after nothing at all, so that without a BOS its first token is predic
 As in the authors' code, the prompt is tokenised apart to find where the response starts (a merge across the border
 moves it by one), and a response is cut where prompt and response reach `max_tokens`, alone at the same length. Their
 Cherry code allows the lone pass 4 tokens for its prefix, which is that prefix in LLaMA's tokenizer; here it is its
-length in the model's own. An input that ingest has folded into the user turn is part of the instruction.
+length in the model's own. The input of an Alpaca-like triple gets its own section, as in their prompts.
 """
 
 from __future__ import annotations
@@ -20,12 +20,8 @@ import pyarrow as pa
 from catalog import states
 from catalog.plugins import Context, Out, scorer
 from flows.scorers.forward._language_model import LongPassParams, PassParams, load_language_model, spread, states_of
-from flows.scorers.forward._turns import instruction_and_response
+from flows.scorers.forward._turns import Exchange, cherry_prompt, last_exchange, superfiltering_prompt
 
-ALPACA_PROMPT = (
-    "Below is an instruction that describes a task. Write a response that appropriately completes the request.\n\n"
-    "### Instruction:\n{}\n\n### Response:"
-)
 RESPONSE_PREFIX = "### Response:"
 
 
@@ -72,7 +68,7 @@ SUPERFILTERING = _writes("ifd_superfiltering", "with nothing before it")
 )
 def ifd_cherry_stats(batch: pa.RecordBatch, ctx: Context) -> dict[str, pa.Array]:
     """Losses of the response after the Alpaca prompt and after the bare "### Response:" (Cherry)."""
-    return _stats(batch, ctx, CHERRY, ALPACA_PROMPT.format, RESPONSE_PREFIX)
+    return _stats(batch, ctx, CHERRY, cherry_prompt, RESPONSE_PREFIX)
 
 
 @scorer(
@@ -92,19 +88,19 @@ def ifd_cherry_stats(batch: pa.RecordBatch, ctx: Context) -> dict[str, pa.Array]
     citation="Li et al. 2024, arXiv:2402.00530",
 )
 def ifd_superfiltering_stats(batch: pa.RecordBatch, ctx: Context) -> dict[str, pa.Array]:
-    """Losses of the response after "instruction\\n" and with nothing before it (Superfiltering)."""
-    return _stats(batch, ctx, SUPERFILTERING, "{}\n".format, "")
+    """Losses of the response after its instruction and a line break, and with nothing before it (Superfiltering)."""
+    return _stats(batch, ctx, SUPERFILTERING, superfiltering_prompt, "")
 
 
 def _stats(
-    batch: pa.RecordBatch, ctx: Context, writes: list[Out], prompt: Callable[[str], str], lone: str
+    batch: pa.RecordBatch, ctx: Context, writes: list[Out], prompt: Callable[[Exchange], str], lone: str
 ) -> dict[str, pa.Array]:
     from flows.models import forward_sums
 
     total = batch.num_rows
-    pairs = [instruction_and_response(messages) for messages in batch.column("messages").to_pylist()]
+    pairs = [last_exchange(messages) for messages in batch.column("messages").to_pylist()]
     held = [row for row, pair in enumerate(pairs) if pair]
-    found = _pieces(ctx, [(prompt(pairs[row][0]), pairs[row][1]) for row in held], lone)
+    found = _pieces(ctx, [(prompt(pair), pair.response) for pair in pairs if pair], lone)
     rows = np.array([row for row, two in zip(held, found, strict=True) if two], np.int64)
     pieces = [piece for two in found if two for piece in two]
     sums = forward_sums(ctx.model, pieces, tick=lambda done: ctx.tick(done // 2))
