@@ -33,7 +33,6 @@ def main() -> None:
     parser.add_argument("--pages", type=int, default=24, help="rows with a language-model measure")
     options = parser.parse_args()
     from benchmarks._documents import documents
-
     from catalog import Catalog
     from catalog.testing import append_texts
     from flows import score
@@ -75,15 +74,15 @@ def main() -> None:
 def _contract_free_copy(cat) -> None:
     """The writing half of a promotion, without the contract, which asks for columns that are not measured here."""
     from catalog.runs import run
-    from flows.promote import PromotionReport, Waterfall, _Promotion
+    from flows.promotion import Promotion, PromotionReport
     from flows.recipe import load_recipe
-    from flows.waterfall import expressions
+    from flows.waterfall import Waterfall, expressions
 
     body = load_recipe({"name": "all", "to": "L1"})
     found = cat.resolve("web")
     report = PromotionReport(found.ref, "web-next", "L1", False, Waterfall("chars", list(expressions(body, None))))
     with run(cat, "promote", "bench", dataset="web") as record:
-        _Promotion(cat, found, body, None, "web-next", report, record.id, "bench", None).execute()
+        Promotion(cat, found, body, None, "web-next", report, record.id, "bench", None).execute()
 
 
 if __name__ == "__main__":

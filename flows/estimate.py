@@ -45,7 +45,17 @@ def estimate(cat: Catalog, planned: Plan, *, device: str | None = None) -> list[
         share = step.missing / max(planned.rows, 1)
         seconds, basis, place = _seconds(cat, planned, step, chars * share, device)
         done.append(
-            Estimate(step.scorer, step.asked, step.plugin.cost, step.missing, int(tokens * share), source, place, seconds, basis)
+            Estimate(
+                step.scorer,
+                step.asked,
+                step.plugin.cost,
+                step.missing,
+                int(tokens * share),
+                source,
+                place,
+                seconds,
+                basis,
+            )
         )
     return done
 
@@ -59,7 +69,9 @@ def _size(cat: Catalog, planned: Plan) -> tuple[float, float, str]:
     return chars, chars / CHARS_PER_TOKEN, "characters / 4"
 
 
-def _seconds(cat: Catalog, planned: Plan, step: Step, chars: float, device: str | None) -> tuple[float | None, str, str]:
+def _seconds(
+    cat: Catalog, planned: Plan, step: Step, chars: float, device: str | None
+) -> tuple[float | None, str, str]:
     from flows.devices import pick_device
 
     plugin = step.plugin
@@ -96,7 +108,11 @@ def _pilot(job: Job, step: Step, place: str) -> dict[str, Any] | None:
     began = time.perf_counter()
     step.plugin.function(named, ctx)
     took = max(time.perf_counter() - began, 1e-6)
-    return {"chars_per_s": max(pc.sum(batch.column("chars")).as_py() or 1, 1) / took, "rows": batch.num_rows, "device": place}
+    return {
+        "chars_per_s": max(pc.sum(batch.column("chars")).as_py() or 1, 1) / took,
+        "rows": batch.num_rows,
+        "device": place,
+    }
 
 
 def _cache(cat: Catalog, add: dict[str, Any] | None = None) -> dict[str, Any]:

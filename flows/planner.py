@@ -215,10 +215,11 @@ def _recipe(
     cat: Catalog, scorer: Scorer, params: dict[str, Any], inputs: dict[str, str], target: str | None
 ) -> dict[str, Any]:
     recipe: dict[str, Any] = {"scorer": scorer.name, "version": scorer.version, "params": params, "inputs": inputs}
-    if "model" in params:
-        from flows.models import model_revision
+    for name in ("model", "tokenizer"):
+        if name in params:
+            from flows.models import model_revision
 
-        recipe["model_revision"] = model_revision(params["model"])
+            recipe[f"{name}_revision"] = model_revision(params[name])
     if scorer.libraries:
         recipe["libraries"] = {name: _version_of(name) for name in scorer.libraries}
     if scorer.pattern == "fit" and scorer.fit_on == "target":
