@@ -1,0 +1,97 @@
+"""Indexes of a table, published like everything else: the head moves to the Lance version that has the index.
+
+Lance keeps them honest: rows that came after an index, or whose column was written again, are searched without it until
+`gc --compact` or a rebuild takes them in.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from catalog.access import check
+from catalog.errors import BadInput, NotFound
+from catalog.runs import run
+from catalog.schema import table_schema
+
+if TYPE_CHECKING:
+    import lance
+
+    from catalog.catalog import Catalog
+
+FLAT_ROWS = 100_000
+"""Vectors below this number are compared one by one: some 0.1 s a query, exact, nothing to build."""
+FEW_VALUES = 1000
+"""A column with at most so many values gets a bitmap for each, others a B-tree."""
+TEXT = {
+    # Words by the Unicode rules and dictionaries, so that Chinese, Japanese and Thai have words too. English endings are
+    # cut; no word is thrown away, so that "to be or not to be" finds something.
+    "base_tokenizer": "icu/split", "language": "English", "stem": True, "remove_stop_words": False, "lower_case": True,
+    "ascii_folding": True, "with_position": False,
+}  # fmt: skip
+
+
+def build_index(cat: Catalog, name: str, what: str = "text", *, force: bool = False) -> dict[str, Any]:
+    """Build or rebuild an index: "text" (words), a vector column such as "embedding", or any other column by value.
+
+    Returns {"column", "kind", "rows", "built"}. A vector index below 100,000 rows is not built unless `force`d: the exact
+    comparison is as fast.
+    """
+    check(cat, "write", name)
+    found = cat.resolve(name)
+    column, kind = index_kind(cat, name, what)
+    rows = found.dataset.rows
+    told = {"dataset": found.dataset.name, "column": what, "kind": kind, "rows": rows, "built": True}
+    if not rows:
+        raise BadInput(f"{found.dataset.name} has no rows to index; ingest some first")
+    if kind.startswith("IVF") and rows < FLAT_ROWS and not force:
+        return told | {
+            "built": False,
+            "note": f"below {FLAT_ROWS:,} rows vectors are compared exactly, without an index",
+        }
+    from catalog.store.publish import publish
+
+    def change(table: Any, _: Any) -> Any:
+        if kind == "INVERTED":
+            table.create_scalar_index(column, kind, replace=True, **TEXT)
+        elif kind.startswith("IVF"):
+            parts = max(1, min(4096, round(rows**0.5)))
+            table.create_index(column, kind, metric="cosine", num_partitions=parts, replace=True)
+        else:
+            table.create_scalar_index(column, kind, replace=True)
+        return table
+
+    key = f"index:{found.dataset.id}:{column}"
+    with run(cat, "index", key, dataset=found.dataset.name, column=what, kind=kind):
+        publish(cat, found.dataset.id, change, lambda session, current: None)
+    return told
+
+
+def index_kind(cat: Catalog, name: str, what: str) -> tuple[str, str]:
+    """Physical column and kind of index for a shown column."""
+    found = cat.resolve(name)
+    computed = {column.alias: column for column in cat.columns(found.dataset.name)}
+    own = table_schema(found.dataset.kind, found.dataset.tier)
+    if what == "text":
+        return "text", "INVERTED"
+    if what in computed:
+        column = computed[what].physical
+        field = cat.lance(found.dataset.name).schema.field(column)
+        if pa.types.is_fixed_size_list(field.type):
+            return column, "IVF_FLAT" if field.type.list_size % 8 else "IVF_RQ"  # which packs eight at a time
+        values = (computed[what].statistics.get("distinct") or FEW_VALUES + 1) <= FEW_VALUES
+    elif what in own.names and what != "removed":
+        column, field = what, own.field(what)
+        facets = (found.version.statistics if found.version else {}).get("facets", {})
+        values = what in facets and len(facets[what]) < FEW_VALUES
+    else:
+        raise NotFound(f"column of {found.dataset.name}", what, [*own.names, *computed])
+    if pa.types.is_nested(field.type):
+        raise BadInput(f"{what} holds {field.type}, which cannot be indexed: index text, a vector or a plain column")
+    return column, "BITMAP" if values else "BTREE"
+
+
+def has_index(table: lance.LanceDataset, column: str) -> bool:
+    """Whether the published table has an index on a physical column."""
+    return any(column in held.field_names for held in table.describe_indices())
