@@ -71,7 +71,7 @@ def _flat(batch: pa.RecordBatch) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays(columns, names=names)
 
 
-def search_rows(
+def search_hits(
     cat: Catalog,
     ref: str,
     words: str = "",
@@ -80,7 +80,9 @@ def search_rows(
     like: str | None = None,
     where: str | None = None,
     limit: int = 10,
-) -> list[dict[str, Any]]:
-    """Hits of a search, nearest first; an option that is not given keeps the search's own default."""
-    given = {"mode": mode, "like": like, "where": where, "limit": limit}
-    return plain(cat.search(ref, words, **{name: value for name, value in given.items() if value is not None}))
+) -> dict[str, Any]:
+    """{"hits": best first, "notes": what the result does not cover}."""
+    from catalog.search import notes
+
+    found = cat.search(ref, words, mode=mode, like=like, where=where, limit=limit)
+    return {"hits": plain(found), "notes": notes(found)}

@@ -116,6 +116,14 @@ def test_sql_as_json_and_as_an_arrow_stream(api):
         assert "\n" not in answer.json()["error"]
 
 
+def test_search_and_more_like_this(api):
+    reader = api("read")
+    held = reader.post("/search", json={"ref": "web", "words": "river", "mode": "text", "limit": 3}).json()
+    assert len(held["hits"]) == 3 and all("river" in hit["text"] for hit in held["hits"])
+    assert reader.post("/search", json={"ref": "web"}).status_code == 400
+    assert reader.post("/search", json={"ref": "web", "words": "a", "mode": "x"}).status_code == 422
+
+
 def test_a_mix_is_published_and_pulled_as_a_stream(api):
     writer = api("write")
     made = writer.post("/mixes", json={"name": "diet", "unit": "samples", "parts": [{"dataset": "web"}]}).json()

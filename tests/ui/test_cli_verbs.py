@@ -119,6 +119,16 @@ def test_a_cut_result_says_so(strata, web):
     assert "only the first 3 rows" in strata.err
 
 
+def test_search_prints_hits_and_what_it_does_not_cover(strata, web):
+    held = strata("search", "web", "river village", "--limit", "4", "--json")
+    assert len(held["hits"]) == 4 and all("river" in hit["text"] or "village" in hit["text"] for hit in held["hits"])
+    assert any("searched by text alone" in line for line in held["notes"])
+    text = strata("search", "web", "river", "--mode", "text", "--where", "chars > 450")
+    assert text.count("\n") == 10 and held["hits"][0]["sample_id"][:12] not in strata.err
+    assert strata("search", "web", status=2) == "" and "say what to search for" in strata.err
+    assert strata("search", "web", "river", "--mode", "vector", status=2) == ""
+
+
 def test_promote_dry_then_for_real(strata, web):
     strata(
         "score",

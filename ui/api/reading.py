@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from catalog.access import check
 from ui.api.auth import Asked
-from ui.querying import arrow_stream, search_rows
+from ui.querying import arrow_stream, search_hits
 from ui.shapes import dataset_row, plain, plan_rows, run_row, scorer_row, show
 
 router = APIRouter(tags=["read"])
@@ -98,9 +98,9 @@ def sql(body: SqlRequest, cat: Asked) -> Any:
 
 
 @router.post("/search")
-def search(body: SearchRequest, cat: Asked) -> list[dict[str, Any]]:
-    """Nearest samples first."""
-    return search_rows(cat, body.ref, body.words, mode=body.mode, like=body.like, where=body.where, limit=body.limit)
+def search(body: SearchRequest, cat: Asked) -> dict[str, Any]:
+    """Best hits first, and notes on what the result does not cover."""
+    return search_hits(cat, body.ref, body.words, mode=body.mode, like=body.like, where=body.where, limit=body.limit)
 
 
 @router.get("/scorers")

@@ -165,23 +165,17 @@ def search(
 
     Example: strata search web "how volcanoes erupt" --mode hybrid
     """
-    from ui.querying import search_rows
+    from ui.querying import search_hits
 
-    rows = search_rows(opened(), ref, words, mode=mode, like=like, where=where, limit=limit)
+    held = search_hits(opened(), ref, words, mode=mode, like=like, where=where, limit=limit)
 
     def human() -> None:
-        for row in rows:
-            text = " ".join(str(row.get("text") or "").split())
-            score = next(
-                (
-                    row[name]
-                    for name in ("score", "_score", "_relevance_score", "_distance")
-                    if row.get(name) is not None
-                ),
-                None,
-            )
-            print(f"{number(score):>10}  {row['sample_id'][:12]}  {text[:160]}{'...' if len(text) > 160 else ''}")
-        if not rows:
+        for hit in held["hits"]:
+            text = " ".join(str(hit["text"] or "").split())
+            print(f"{number(hit['score']):>8}  {hit['sample_id'][:12]}  {text[:200]}{'...' if len(text) > 200 else ''}")
+        if not held["hits"]:
             print("nothing found")
+        for line in held["notes"]:
+            note(line)
 
-    emit(json, rows, human)
+    emit(json, held, human)

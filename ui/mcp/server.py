@@ -19,7 +19,7 @@ from fastmcp.server.dependencies import get_access_token
 from catalog.access import check
 from catalog.errors import StrataError
 from ui.api.tokens import catalog_for, holder
-from ui.querying import search_rows
+from ui.querying import search_hits
 from ui.shapes import dataset_row, plain, plan_rows, run_row, scorer_row
 from ui.shapes import show as show_facts
 
@@ -127,11 +127,13 @@ def _queries(tool: Callable[..., Any], who: Callable[[], Catalog], texts: bool) 
     @tool
     def search(
         ref: str, words: str = "", like: str | None = None, where: str | None = None, limit: int = 10
-    ) -> list[dict[str, Any]]:
-        """Samples of a dataset by words and meaning, or more like the sample with id `like`; nearest first."""
+    ) -> dict[str, Any]:
+        """Samples of a dataset by words and meaning, or more like the sample with id `like`; best first, with notes."""
         cat = who()
-        rows = plain(search_rows(cat, ref, words, like=like, where=where, limit=min(max(limit, 1), 100)))
-        return rows if texts or _consents(cat, ref) else _withheld(rows)
+        held = search_hits(cat, ref, words, like=like, where=where, limit=min(max(limit, 1), 100))
+        if texts or _consents(cat, ref):
+            return held
+        return {"hits": [{**hit, "text": _length(hit["text"])} for hit in held["hits"]], "notes": held["notes"]}
 
     @tool
     def plan(name: str, scorers: list[str], target: str | None = None) -> dict[str, Any]:
@@ -159,6 +161,10 @@ def _withheld(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _withheld(item) for name, item in value.items()}
     return value
+
+
+def _length(text: str | None) -> str:
+    return f"[{len(text or '')} characters withheld: no consent to leave this machine]"
 
 
 def serve_stdio(cat: Catalog, *, texts: bool = False) -> None:
