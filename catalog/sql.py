@@ -19,14 +19,14 @@ import pyarrow as pa
 from catalog.access import check
 from catalog.errors import BadInput, Missing
 from catalog.query.engine import Request, one_line
+from catalog.query.facets import Facet, count, facets
 from catalog.query.late import fetch, narrowed
 from catalog.query.statements import Statement, parse
-from catalog.statistics import count, facets
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
 
-__all__ = ["SqlResult", "count", "facets", "relation", "sql"]
+__all__ = ["Facet", "SqlResult", "count", "facets", "relation", "sql"]
 
 BATCH_ROWS = 10_000
 MOST_BYTES = 256 << 20

@@ -7,7 +7,7 @@ SAMPLE rows and come from every k-th row above that; `sampled_every` says so.
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,54 +16,13 @@ from xxhash import xxh3_64_intdigest
 
 from catalog import states
 from catalog.digests import add, as_hex, digest_of_words, id_words
-from catalog.errors import BadInput, NotFound
-
-if TYPE_CHECKING:
-    from catalog.catalog import Catalog
 
 SAMPLE = 1_000_000
+LISTED = 1000  # values kept of a sample field
 FACETS = 50  # values kept of a categorical column
 DISTINCT = 20_000  # distinct values followed; beyond that a column is not a facet
 BINS = 40
 QUANTILES = (1, 5, 25, 50, 75, 95, 99)
-
-
-class Facet(NamedTuple):
-    """Values of a field with their rows, most frequent first, and the rows of all values that are not listed."""
-
-    values: dict[str, int]
-    others: int
-
-
-def count(cat: Catalog, ref: str) -> int:
-    """Rows of a version, from the metadata alone."""
-    version = cat.resolve(ref).version
-    return version.rows if version else 0
-
-
-def facets(cat: Catalog, ref: str, field: str) -> Facet:
-    """Rows by value of a sample field or computed column, from stored statistics alone: no table is opened.
-
-    Sample fields are known for every version; columns for the newest, over which their statistics are taken.
-    """
-    found = cat.resolve(ref)
-    rows = found.version.rows if found.version else 0
-    stored = (found.version.statistics if found.version else {}).get("facets", {})
-    columns = {column.alias: column for column in cat.columns(found.dataset.name)}
-    if field in columns:
-        if found.number != found.dataset.head:
-            raise BadInput(
-                f"statistics of {field} are kept for {found.dataset.name}@v{found.dataset.head}, not for {found.ref}: "
-                f"use sql to group by it"
-            )
-        values = columns[field].statistics.get("facets")
-    elif field in stored:
-        values = stored[field]
-    else:
-        raise NotFound(f"facet of {found.ref}", field, [*stored, *columns])
-    if values is None:
-        raise BadInput(f"{field} of {found.ref} has too many values for facets: use sql to group by ranges of it")
-    return Facet(dict(values), max(rows - sum(values.values()), 0))
 
 
 class RowStatistics:
@@ -72,6 +31,7 @@ class RowStatistics:
     def __init__(self) -> None:
         self.rows = self.chars = self.bytes = 0
         self.facets: dict[str, Counter] = {name: Counter() for name in ("source", "licence", "file")}
+        self.cut: set[str] = set()  # facets that lost rare values
         self.lengths = np.zeros(256, np.int64)  # counts of log-spaced character lengths, so that merges are exact
 
     def add(self, batch: pa.RecordBatch) -> None:
@@ -88,6 +48,7 @@ class RowStatistics:
             if name in names:
                 for item in pc.value_counts(pc.fill_null(batch.column(name), "unknown")).to_pylist():
                     counter[item["values"]] += item["counts"]
+                self._trim(name, DISTINCT, DISTINCT // 2)
 
     def merge(self, other: dict[str, Any]) -> None:
         """Add what `to_json` of another accumulator said."""
@@ -97,19 +58,29 @@ class RowStatistics:
         self.lengths += np.array(other["length_bins"], np.int64)
         for name, counter in self.facets.items():
             counter.update(other["facets"].get(name, {}))
+            self._trim(name, DISTINCT, DISTINCT // 2)
+        self.cut |= set(other.get("cut", ()))
+
+    def _trim(self, name: str, above: int, keep: int) -> None:
+        if len(self.facets[name]) > above:
+            self.facets[name] = Counter(dict(self.facets[name].most_common(keep)))
+            self.cut.add(name)
 
     def to_json(self) -> dict[str, Any]:
         total = np.cumsum(self.lengths)
         quantiles = {
             str(q): _length_of(int(np.searchsorted(total, self.rows * q / 100))) if self.rows else 0 for q in QUANTILES
         }
+        for name in self.facets:
+            self._trim(name, LISTED, LISTED)
         return {
             "rows": self.rows,
             "chars": self.chars,
             "bytes": self.bytes,
             "chars_quantiles": quantiles,
             "length_bins": self.lengths.tolist(),
-            "facets": {name: dict(counter.most_common(1000)) for name, counter in self.facets.items()},
+            "facets": {name: dict(counter.most_common()) for name, counter in self.facets.items()},
+            "cut": sorted(self.cut),
         }
 
 
@@ -158,19 +129,37 @@ def column_statistics(table: Any, columns: dict[str, str]) -> dict[str, dict[str
     }
 
 
+class Moments:
+    """Count, mean and sum of squared deviations, merged batch by batch (Chan, Golub and LeVeque 1983), and extremes."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.mean = self.squares = 0.0
+        self.low, self.high = np.inf, -np.inf
+
+    def add(self, values: np.ndarray) -> None:
+        if not len(values):
+            return
+        count, mean = len(values), float(values.mean())
+        apart, whole = mean - self.mean, self.count + len(values)
+        self.squares += float(((values - mean) ** 2).sum()) + apart**2 * self.count * count / whole
+        self.mean += apart * count / whole
+        self.count = whole
+        self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
+
+
 class _Column:
     def __init__(self, kind: pa.DataType) -> None:
-        self.kind = kind
         self.numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind)
         self.facet = pa.types.is_string(kind) or pa.types.is_boolean(kind) or pa.types.is_integer(kind)
-        self.count = self.digest = 0
-        self.sum = self.squares = 0.0
-        self.low, self.high = np.inf, -np.inf
+        self.count = self.nulls = self.odd = self.digest = 0
+        self.moments = Moments()
         self.values: list[np.ndarray] = []
         self.facets: Counter | None = Counter() if self.facet else None
 
     def add(self, ids: np.ndarray, array: pa.Array, touched: pa.Array, pick: np.ndarray) -> None:
         self.count += len(array) - array.null_count
+        self.nulls += array.null_count
         # Rows that no run has looked at stay out of the digest, so that an append leaves it as it was.
         seen = touched.to_numpy(zero_copy_only=False)
         self.digest = add(self.digest, digest_of_words(ids[seen], value_words(array.filter(touched))))
@@ -182,42 +171,55 @@ class _Column:
         if self.numeric:
             values = pc.cast(array, pa.float64()).to_numpy(zero_copy_only=False)
             finite = values[np.isfinite(values)]
-            if len(finite):
-                self.sum += float(finite.sum())
-                self.squares += float((finite**2).sum())
-                self.low, self.high = min(self.low, float(finite.min())), max(self.high, float(finite.max()))
+            self.odd += len(array) - array.null_count - len(finite)
+            self.moments.add(finite)
             self.values.append(values[pick])
 
     def to_json(self, chars: np.ndarray) -> dict[str, Any]:
-        body: dict[str, Any] = {"count": self.count}
+        body: dict[str, Any] = {"count": self.count, "nulls": self.nulls}
         if self.facets is not None:
             body["distinct"] = len(self.facets)
             if len(self.facets) <= FACETS or not self.numeric:
                 body["facets"] = {str(value): n for value, n in self.facets.most_common(FACETS)}
-        if not self.numeric or not self.count:
+        if not self.numeric or not self.moments.count:
             return body
+        held = self.moments
+        body |= {"mean": held.mean, "min": held.low, "max": held.high, "std": (held.squares / held.count) ** 0.5}
+        if self.odd:
+            body["not_finite"] = self.odd  # NaN and infinities: counted, in no mean, quantile or bin
         values = np.concatenate(self.values)
         keep = np.isfinite(values)
-        mean = self.sum / max(self.count, 1)
-        body |= {
-            "mean": mean,
-            "min": self.low,
-            "max": self.high,
-            "std": max(self.squares / self.count - mean**2, 0.0) ** 0.5,
-        }
-        if keep.any() and np.isfinite(self.low):
+        if keep.any():
             finite = values[keep]
-            heights, edges = np.histogram(finite, BINS, (self.low, self.high if self.high > self.low else self.low + 1))
+            heights, edges = np.histogram(finite, BINS, _range(held.low, held.high))
             body["quantiles"] = {str(q): float(v) for q, v in zip(QUANTILES, np.percentile(finite, QUANTILES))}
             body["histogram"] = {"edges": edges.tolist(), "counts": heights.tolist()}
-            body["length_correlation"] = {"spearman": _spearman(finite, chars[keep])}
-        return {key: value for key, value in body.items() if value is not None}
+            body["length_correlation"] = correlations(finite, chars[keep])
+        return body
 
 
-def _spearman(a: np.ndarray, b: np.ndarray) -> float | None:
+def _range(low: float, high: float) -> tuple[float, float]:
+    """Ends of a histogram, apart enough for 40 bins of their own."""
+    wide = max(abs(low), abs(high), 1.0) * 1e-12
+    return (
+        (low, high)
+        if high - low > wide
+        else (low - wide * BINS, low + wide * BINS if high <= low else high + wide * BINS)
+    )
+
+
+def correlations(a: np.ndarray, b: np.ndarray) -> dict[str, float | None]:
+    """Pearson's and Spearman's correlation; None where one side does not vary or there are less than three pairs."""
     if len(a) < 3 or (a == a[0]).all() or (b == b[0]).all():
-        return None
-    return round(float(np.corrcoef(_ranks(a), _ranks(b))[0, 1]), 4)
+        return {"pearson": None, "spearman": None}
+    return {"pearson": _pearson(a, b), "spearman": _pearson(_ranks(a), _ranks(b))}
+
+
+def _pearson(a: np.ndarray, b: np.ndarray) -> float | None:
+    a, b = a / (np.abs(a).max() or 1), b / (np.abs(b).max() or 1)  # so that squares of huge values stay finite
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = float(np.corrcoef(a, b)[0, 1])
+    return round(value, 4) if np.isfinite(value) else None
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:

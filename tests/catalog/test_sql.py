@@ -337,9 +337,9 @@ def test_counts_and_facets_come_from_metadata_in_no_time(web):
     began = time.perf_counter()
     assert count(web, "web") == 60 and count(web, "web@v1") == 40
     assert one(web, 'SELECT count(*) FROM "web@v1"') == [(40,)]
-    assert facets(web, "web", "source") == ({"web": 60}, 0)
-    assert facets(web, "web@v1", "licence") == ({"unknown": 40}, 0)
-    assert facets(web, "web", "language") == ({"en": 40, "de": 20}, 0)
+    assert facets(web, "web", "source") == ({"web": 60}, 0, True)
+    assert facets(web, "web@v1", "licence") == ({"unknown": 40}, 0, True)
+    assert facets(web, "web", "language") == ({"en": 40, "de": 20}, 0, True)
     assert (time.perf_counter() - began) / 6 < 0.1
     with pytest.raises(NotFound, match="source"):
         facets(web, "web", "sorce")
