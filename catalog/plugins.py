@@ -126,6 +126,10 @@ class Scorer:
 Scan = Callable[..., Iterator[pa.RecordBatch]]
 
 
+def _no_target(*columns: Any) -> Iterator[pa.RecordBatch]:
+    raise BadInput("this scorer reads a target dataset: --target NAME[@vN]")
+
+
 @dataclass(frozen=True)
 class EvalSet:
     """A dataset of role eval as a scorer sees it: its reference ("gsm8k@v1") and a scan over its rows."""
@@ -144,10 +148,10 @@ class Context:
     tick: call with a number of rows done, to move the progress bar inside one long call.
     """
 
-    params: BaseModel
-    target: Scan | None = None
+    params: Any
+    target: Scan = _no_target
     evals: tuple[EvalSet, ...] = ()
-    state: dict[str, Any] | None = None
+    state: dict[str, Any] = field(default_factory=dict)
     model: Any = None
     device: str = "cpu"
     dtype: str = "bfloat16"

@@ -96,7 +96,7 @@ def pack_state(state: dict[str, Any]) -> bytes:
     plain = {name: value for name, value in state.items() if name not in arrays}
     buffer = io.BytesIO()
     text = np.frombuffer(orjson.dumps(plain, option=orjson.OPT_SERIALIZE_NUMPY), np.uint8)
-    np.savez_compressed(buffer, __json__=text, **arrays)
+    np.savez_compressed(buffer, **{"__json__": text, **arrays})  # type: ignore[arg-type]
     return buffer.getvalue()
 
 
@@ -113,6 +113,7 @@ def load_state(cat: Catalog, step: Step) -> dict[str, Any] | None:
 
 
 def save_state(cat: Catalog, step: Step, state: dict[str, Any]) -> None:
+    _STATES.pop(step.fingerprint, None)
     with cat.session() as session:
         session.merge(FittedState(fingerprint=step.fingerprint, body=pack_state(state)))
         session.commit()
@@ -121,6 +122,7 @@ def save_state(cat: Catalog, step: Step, state: dict[str, Any]) -> None:
 # -- what a plug-in is given -------------------------------------------------------------------------------------
 
 _MODELS: dict[str, Any] = {}
+_STATES: dict[str, dict[str, Any] | None] = {}
 
 
 def context(job: Job, step: Step, *, fitting: bool = False, tick: Callable[[int], None] | None = None) -> Context:
@@ -135,14 +137,19 @@ def context(job: Job, step: Step, *, fitting: bool = False, tick: Callable[[int]
         ctx.device = pick_device(job.device) if plugin.cost == "gpu" else "cpu"
         ctx.dtype = pick_dtype(ctx.device, job.dtype)
     if fitting:
-        ctx.target = scan_of(cat, step.target, ["text"]) if step.target else None
+        if step.target:
+            ctx.target = scan_of(cat, step.target, ["text"])
         ctx.evals = tuple(EvalSet(ref, scan_of(cat, ref, ["text"])) for ref in step.evals)
     elif plugin.pattern == "fit":
-        ctx.state = load_state(cat, step)
-        if ctx.state is None:
+        if step.fingerprint not in _STATES:
+            _STATES[step.fingerprint] = load_state(cat, step)  # read once a process: some are tens of megabytes
+        held = _STATES[step.fingerprint]
+        if held is None:
+            del _STATES[step.fingerprint]
             raise Corrupt(
                 f"the fitted state of {step.scorer} ({step.fingerprint}) is not in the metadata store; use --refit"
             )
+        ctx.state = held
     if plugin.load and not fitting:
         key = f"{step.fingerprint}:{ctx.device}:{ctx.dtype}"
         if key not in _MODELS:

@@ -3,6 +3,7 @@
 Times are UTC, ISO 8601 with microseconds, as strings, so that SQLite and PostgreSQL compare them alike.
 """
 
+# pyright: reportCallIssue=false, reportGeneralTypeIssues=false
 from __future__ import annotations
 
 from datetime import UTC, datetime

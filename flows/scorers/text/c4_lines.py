@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
-from catalog.plugins import Context, Out, scorer
+from catalog.plugins import Better, Context, Out, scorer
 from flows.scorers.text._chars import Chars, ratio, read_chars, score_slices
 from flows.scorers.text._lines import ends_in_dots, text_lines, trim
 from flows.scorers.text._words import split_words
@@ -72,11 +72,11 @@ def _mask(found: pa.BooleanArray) -> np.ndarray:
     return found.to_numpy(zero_copy_only=False)
 
 
-def _share(name: str, doc: str, better: str) -> Out:
+def _share(name: str, doc: str, better: Better) -> Out:
     return Out(name, pa.float32(), f"share of lines {doc}", better, (0, 1))
 
 
-def _count(name: str, doc: str, better: str | None) -> Out:
+def _count(name: str, doc: str, better: Better) -> Out:
     return Out(name, pa.int32(), doc, better, (0, None))
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from catalog.plugins import Context, Out, scorer
+from catalog.plugins import Better, Context, Out, scorer
 from flows.scorers.text._chars import DIGIT, LETTER, Chars, ratio, score_slices
 from flows.scorers.text._lines import ends_in_dots, text_lines, trim
 from flows.scorers.text._words import SPLITTER_DOC, Splitter, Words, words_of
@@ -60,7 +60,7 @@ def count_ellipses(chars: Chars) -> np.ndarray:
     return np.bincount(row[first], runs, minlength=len(chars)).astype(np.int64) + chars.count(chars.codes == ELLIPSIS)
 
 
-def _share(name: str, doc: str, better: str | None = "lower", high: float | None = 1) -> Out:
+def _share(name: str, doc: str, better: Better = "lower", high: float | None = 1) -> Out:
     return Out(name, pa.float32(), doc, better=better, range=(0, high))
 
 
