@@ -121,4 +121,5 @@ def test_yaml_json_and_files_read_alike(tmp_path):
 
 def test_the_example_is_a_valid_spec():
     made = load_spec(Path(__file__).parents[2] / "examples" / "mix.yaml")
-    assert items(made, [Supply(1000), Supply(100), Supply(500)]) == [300, 200, 100]
+    counts = items(made, [Supply(5000)] * len(made.parts))
+    assert sum(counts) == made.total and min(counts) > 0
