@@ -137,14 +137,13 @@ def id_words(ids: pa.Array | pa.ChunkedArray) -> np.ndarray:
     return (digits[:, 0] << 4 | digits[:, 1]).view(">u8").astype(np.uint64).reshape(-1, 2)
 
 
-def digest_words(digests: list[bytes]) -> np.ndarray:
-    """16-byte digests as the same (n, 2) words."""
-    return np.frombuffer(b"".join(digests), ">u8").astype(np.uint64).reshape(-1, 2)
+def digest_words(digests: bytes) -> np.ndarray:
+    """16-byte digests, one after the other, as the same (n, 2) words."""
+    return np.frombuffer(digests, ">u8").astype(np.uint64).reshape(-1, 2)
 
 
-def hex_array(digests: list[bytes]) -> pa.StringArray:
-    """16-byte digests as an Arrow array of hex ids, without a Python string per row."""
-    offsets = np.arange(len(digests) + 1, dtype=np.int32) * HEX
-    return pa.StringArray.from_buffers(
-        len(digests), pa.py_buffer(offsets), pa.py_buffer(b"".join(digests).hex().encode()), None, 0
-    )
+def hex_array(digests: bytes) -> pa.StringArray:
+    """16-byte digests, one after the other, as an Arrow array of hex ids, without a Python string per row."""
+    count = len(digests) // 16
+    offsets = np.arange(count + 1, dtype=np.int32) * HEX
+    return pa.StringArray.from_buffers(count, pa.py_buffer(offsets), pa.py_buffer(digests.hex().encode()), None, 0)

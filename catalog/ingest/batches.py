@@ -28,21 +28,21 @@ def writer_schema(kind: str) -> pa.Schema:
     return sample_schema(kind).append(CHARS)
 
 
-def to_batch(kind: str, mapped: Mapped, ids: list[bytes], defaults: Defaults, schema: pa.Schema) -> pa.RecordBatch:
-    """All mapped records as one batch."""
-    count = len(ids)
+def to_batch(kind: str, mapped: Mapped, ids: bytes, defaults: Defaults, schema: pa.Schema) -> pa.RecordBatch:
+    """All mapped records as one batch; ids: 16 bytes a row."""
+    count = len(mapped.encoded)
     columns: dict[str, pa.Array] = {
         "sample_id": hex_array(ids),
-        "content_id": hex_array(mapped.contents),
+        "content_id": hex_array(b"".join(mapped.contents)),
         "text": utf8_array(mapped.encoded),
         "source": _filled(mapped.row.get("source"), defaults.source, count),
         "licence": _filled(mapped.row.get("licence"), defaults.licence, count),
-        "file": _filled(mapped.files, defaults.file, count),
+        "file": _filled(mapped.files or None, defaults.file, count),
         "line": pa.array(mapped.lines, pa.int64()),
-        "offset": pa.nulls(count, pa.int64()) if mapped.offsets is None else pa.array(mapped.offsets, pa.int64()),
+        "offset": pa.array(mapped.offsets, pa.int64()),
         "meta": utf8_array(mapped.meta),
         "added": pa.array(np.full(count, defaults.number, np.int32)),
-        "chars": pa.array(np.fromiter(map(len, mapped.texts), np.int32, count)),
+        "chars": pa.array(np.array(mapped.chars, np.int32)),
     }
     for name in ("url", "author", "created"):
         values = mapped.row.get(name)
@@ -52,12 +52,21 @@ def to_batch(kind: str, mapped: Mapped, ids: list[bytes], defaults: Defaults, sc
     return pa.RecordBatch.from_arrays([columns[name] for name in schema.names], schema=schema)
 
 
+def with_ids(batch: pa.RecordBatch, ids: bytes) -> pa.RecordBatch:
+    """The batch under other sample ids."""
+    at = batch.schema.get_field_index("sample_id")
+    return batch.set_column(at, batch.schema.field(at), hex_array(ids))
+
+
 def utf8_array(values: list[Any]) -> pa.StringArray:
     """Bytes known to be UTF-8 as a string array: Arrow would check each again, at many times the cost of the copy."""
-    held = pa.array(values, pa.binary())
-    return pa.StringArray.from_buffers(
-        len(held), held.buffers()[1], held.buffers()[2], held.buffers()[0], held.null_count
-    )
+    if None in values:
+        held = pa.array(values, pa.binary())
+        buffers = held.buffers()
+        return pa.StringArray.from_buffers(len(held), buffers[1], buffers[2], buffers[0], held.null_count)
+    offsets = np.zeros(len(values) + 1, np.int32)
+    np.cumsum(np.fromiter(map(len, values), np.int32, len(values)), out=offsets[1:])
+    return pa.StringArray.from_buffers(len(values), pa.py_buffer(offsets), pa.py_buffer(b"".join(values)), None, 0)
 
 
 def _filled(values: list[Any] | None, default: str | None, count: int) -> pa.Array:

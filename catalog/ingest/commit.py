@@ -14,7 +14,7 @@ import pyarrow as pa
 from sqlalchemy import delete, insert
 from sqlmodel import Session, select
 
-from catalog.digests import add, as_hex, id_words
+from catalog.digests import add, as_hex, hex_array, id_words
 from catalog.errors import BadInput, Refused
 from catalog.ingest.expectations import SAMPLE, Expectations, failures
 from catalog.ingest.fragments import read_unpublished, sample_of
@@ -116,22 +116,22 @@ def _without_published(work: Work, outcome: Outcome, table: Any) -> list[dict[st
 def _rewrite(work: Work, outcome: Outcome, fragment: dict[str, Any], known: Known) -> dict[str, Any]:
     """A fragment again, without rows that are live now; a key taken by other content gets its further id."""
     rows = read_unpublished(work.dataset, work.cat.settings.storage, fragment)
-    identity = Identity(work.source, known)
+    identity = Identity(known)
     assert outcome.identity is not None
     identity.seen = outcome.identity.seen
     ids, fate = identity.again(_digests(rows.column("sample_id")), _digests(rows.column("content_id")))
     outcome.recounted = True
     _recount(work, outcome.tally, rows.column("file").to_pylist(), fate)
     at = rows.schema.get_field_index("sample_id")
-    names = pa.chunked_array([pa.array([name.hex() for name in ids], pa.string())])
+    names = pa.chunked_array([hex_array(ids)])
     left = rows.set_column(at, rows.schema.field(at), names).filter(pa.array(fate == NEW))
     if not left.num_rows:
         return {}
     return write_fragment(work.dataset.uri, work.cat.settings.storage, left.schema, left.to_batches(max_chunksize=8192))
 
 
-def _digests(ids: pa.ChunkedArray) -> list[bytes]:
-    return [bytes.fromhex(name) for name in ids.to_pylist()]
+def _digests(ids: pa.ChunkedArray) -> bytes:
+    return id_words(ids).astype(">u8").tobytes()
 
 
 def _recount(work: Work, tally: Tally, files: list[str], fate: np.ndarray) -> None:

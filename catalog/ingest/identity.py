@@ -107,39 +107,35 @@ class Known:
 
 
 class Identity:
-    """Gives each record of one ingest its sample id."""
+    """Gives each record of one ingest its sample id, from the first ids of `catalog.ingest.prepare`."""
 
-    def __init__(self, source: str, known: Known | None = None) -> None:
-        self.source, self.known, self.seen = source.encode(), known or Known(None), Seen()
+    def __init__(self, known: Known | None = None) -> None:
+        self.known, self.seen = known or Known(None), Seen()
         self.counters: dict[bytes, int] = {}
         self.fresh: set[int] = set()
 
     def assign(
-        self, label: str, keys: list[str | None] | None, contents: list[bytes], *, goes_on: bool = False
-    ) -> tuple[list[bytes], np.ndarray]:
-        """Sample ids (16 bytes each) and NEW, HELD or RETRACTED for the records of a chunk.
+        self, ids: bytes, contents: bytes, keyed: np.ndarray | None, *, goes_on: bool = False
+    ) -> tuple[bytes, np.ndarray]:
+        """Sample ids and NEW, HELD or RETRACTED for the records of a chunk, given their first ids (16 bytes each).
 
         goes_on: the file goes on where an earlier ingest ended, so that a live id is taken, not met again.
         """
-        by_content = self.source + b"\0c\0" + label.encode() + b"\0"
-        ids = [xxh3_128_digest(by_content + content) for content in contents]
-        if keys is not None:
-            by_key = self.source + b"\0k\0"
-            ids = [
-                xxh3_128_digest(by_key + key.encode()) if key is not None else plain
-                for key, plain in zip(keys, ids, strict=True)
-            ]
-        words = digest_words(ids)[:, 0] if ids else np.empty(0, np.uint64)
+        words = digest_words(ids)[:, 0].copy()
         met, live = self.seen.contains(words), self.known.contains(words)
         doubtful = np.flatnonzero(met | live | _repeated(words)).tolist()
-        state = np.zeros(len(ids), np.uint8)
-        self.fresh = set()
-        for at in doubtful:
-            keyed = keys is not None and keys[at] is not None
-            taken = bool(met[at]) or _word(ids[at]) in self.fresh
-            ids[at], state[at] = self._settle(ids[at], contents[at], taken, bool(live[at]), keyed, goes_on)
+        state = np.zeros(len(words), np.uint8)
         if doubtful:
-            words[doubtful] = digest_words([ids[at] for at in doubtful])[:, 0]
+            self.fresh, changed = set(), bytearray(ids)
+            for at in doubtful:
+                here = slice(16 * at, 16 * at + 16)
+                taken = bool(met[at]) or int(words[at]) in self.fresh
+                has_key = keyed is not None and bool(keyed[at])
+                changed[here], state[at] = self._settle(
+                    ids[here], contents[here], taken, bool(live[at]), has_key, goes_on
+                )
+            ids = bytes(changed)
+            words = digest_words(ids)[:, 0]
         self.seen.add(words)
         return ids, state
 
@@ -166,20 +162,21 @@ class Identity:
         row = None if goes_on else self.known.get(digest)
         return self._claim(digest), NEW if row is None else (RETRACTED if row[1] else HELD)
 
-    def again(self, ids: list[bytes], contents: list[bytes]) -> tuple[list[bytes], np.ndarray]:
+    def again(self, ids: bytes, contents: bytes) -> tuple[bytes, np.ndarray]:
         """Look at ids given earlier once more, now that `known` holds rows others have published since."""
-        state = np.zeros(len(ids), np.uint8)
-        out = list(ids)
+        words = digest_words(ids)[:, 0]
+        state, out = np.zeros(len(words), np.uint8), bytearray(ids)
         self.fresh = set()
-        for at in np.flatnonzero(self.known.contains(digest_words(ids)[:, 0])).tolist():
-            row = self.known.get(ids[at])
+        for at in np.flatnonzero(self.known.contains(words)).tolist():
+            here = slice(16 * at, 16 * at + 16)
+            row = self.known.get(ids[here])
             if row is None:
                 continue
-            if row[1] or row[0] == contents[at][:8]:
+            if row[1] or row[0] == contents[here][:8]:
                 state[at] = RETRACTED if row[1] else HELD
             else:  # a key that another content has taken
-                out[at], state[at] = self._settle(ids[at], contents[at], True, True, True, False)
-        return out, state
+                out[here], state[at] = self._settle(ids[here], contents[here], True, True, True, False)
+        return bytes(out), state
 
     def _first_free(self, base: bytes, goes_on: bool) -> int:
         """The first unclaimed occurrence. Claims have no gaps, so doubling and halving finds it."""

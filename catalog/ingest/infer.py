@@ -14,8 +14,8 @@ from typing import Any
 
 from catalog.errors import BadInput
 from catalog.ingest.dialect import Dialect, Row, dialects, find_field, match, plain, success
-from catalog.ingest.mapping import KEYS, ROW_FIELDS, Mapping, compile_mapping
-from catalog.ingest.records import Chunk, Source, get_reader, places
+from catalog.ingest.mapping import KEYS, ROW_FIELDS, Mapped, Mapping, compile_mapping
+from catalog.ingest.records import Chunk, Source, get_reader
 from catalog.schema import KINDS
 
 SAMPLE = 200
@@ -139,14 +139,15 @@ def preview(mapping: Mapping, rows: Sequence[Row], count: int = 5) -> list[dict[
     """The first records as they would be stored; a record that would be quarantined shows its reason."""
     mapper, out = compile_mapping(mapping), []
     for at, row in enumerate(rows[:count]):
-        mapped = mapper(Chunk([_copy(row)], places(at + 1, 1), None, {}))
+        mapped = Mapped()
+        mapper(Chunk([_copy(row)], [at + 1], None, {}), mapped)
         if mapped.rejects:
             out.append({"line": at + 1, "quarantined": mapped.rejects[0].reason, "detail": mapped.rejects[0].detail})
             continue
         shown: dict[str, Any] = {
             "line": at + 1,
             "key": mapped.keys[0] if mapped.keys else None,
-            "text": mapped.texts[0],
+            "text": mapped.encoded[0].decode(),
         }
         shown |= {name: values[0] for name, values in {**mapped.own, **mapped.row}.items() if values[0] is not None}
         shown["meta"] = mapped.meta[0].decode() if mapped.meta[0] else None

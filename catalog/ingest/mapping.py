@@ -6,14 +6,13 @@ columns; a chunk with an irregular record, and every other kind, goes record by 
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import compress
 from typing import Any
 
-import numpy as np
 import orjson
 from xxhash import xxh3_128_digest, xxh3_128_hexdigest
 
@@ -67,26 +66,30 @@ class Mapping:
 
 @dataclass(slots=True)
 class Mapped:
-    """Columns of the records of a chunk that became samples. encoded: UTF-8 of text; contents: 16-byte digests."""
+    """Columns of the records that became samples, filled chunk by chunk.
 
-    texts: list[str]
-    encoded: list[bytes]
-    contents: list[bytes]
-    own: dict[str, list[Any]]
-    row: dict[str, list[Any]]
-    keys: list[str | None] | None
-    meta: list[bytes | None]
-    lines: np.ndarray
-    offsets: np.ndarray | None
-    files: list[str] | None
+    encoded: UTF-8 of text; chars: its length in characters; contents: 16-byte digests; own: columns of the kind; row:
+    provenance columns; keys: None where no record has one.
+    """
+
+    encoded: list[bytes] = field(default_factory=list)
+    chars: list[int] = field(default_factory=list)
+    contents: list[bytes] = field(default_factory=list)
+    own: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    row: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+    keys: list[str | None] | None = None
+    meta: list[bytes | None] = field(default_factory=list)
+    lines: list[int] = field(default_factory=list)
+    offsets: list[int | None] = field(default_factory=list)
+    files: list[str] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
 
 
-Mapper = Callable[[Chunk], Mapped]
+Mapper = Callable[[Chunk, Mapped], None]
 
 
 def compile_mapping(mapping: Mapping, limit: int = 16 << 20) -> Mapper:
-    """One closure for this dialect and these fields."""
+    """One closure for this dialect and these fields: it adds the records of a chunk to what was mapped before."""
     item = next((found for found in dialects() if found.name == mapping.dialect), None)
     if item is None:
         raise NotFound("dialect", mapping.dialect, [found.name for found in dialects()])
@@ -95,40 +98,55 @@ def compile_mapping(mapping: Mapping, limit: int = 16 << 20) -> Mapper:
     text_field = mapping.fields["text"] if mapping.dialect == "text" else None
     nested = [name for name in {*mapping.fields.values(), *columns.values(), key or ""} if "." in name]
 
-    def mapper(chunk: Chunk) -> Mapped:
+    def mapper(chunk: Chunk, out: Mapped) -> None:
+        out.rejects += chunk.rejects
         for path in nested:
             _hoist(chunk.rows, path)
-        keys = [_key(row.get(key)) for row in chunk.rows] if key else None
-        if text_field and (fast := _documents(chunk.rows, text_field, limit)):
-            texts, encoded = fast
-            mapped = Mapped(texts, encoded, list(map(xxh3_128_digest, encoded)), {}, {}, keys, [], chunk.lines,
-                            chunk.offsets, chunk.files, list(chunk.rejects))  # fmt: skip
-            rows = chunk.rows
-        else:
-            rows, mapped = _one_by_one(chunk, keys, convert, kind, limit)
-        mapped.row = {name: _provenance(rows, source, name) for name, source in columns.items()}
-        mapped.meta = _metas(rows)
+        most = 0 if chunk.read <= limit and chunk.offsets is not None else limit
+        if not (text_field and _documents(chunk.rows, text_field, most, out)):
+            chunk = _one_by_one(chunk, convert, kind, limit, out)
+        rows = chunk.rows
+        if key:
+            out.keys = out.keys or []
+            out.keys += _keys(rows, key)
+        for name, source in columns.items():
+            out.row[name] += _provenance(rows, source, name)
+        metas = _metas(rows)
+        out.meta += metas
         if kind == "knowledge":
-            mapped.contents = [content_digest(kind, {"meta": meta or b"{}"}) for meta in mapped.meta]
-        return mapped
+            out.contents += [content_digest(kind, {"meta": meta or b"{}"}) for meta in metas]
+        out.lines += chunk.lines
+        out.offsets += chunk.offsets if chunk.offsets is not None else [None] * len(rows)
+        if chunk.files:
+            out.files += chunk.files
 
     return mapper
 
 
-def _documents(rows: list[Row], name: str, limit: int) -> tuple[list[str], list[bytes]] | None:
-    """Texts and their UTF-8, taken out of the rows, if every record is regular; else None and the rows untouched."""
-    texts = [row.get(name) for row in rows]
-    if set(map(type, texts)) != {str} or any(map(str.isspace, texts)) or "" in texts:
-        return None
-    try:
-        encoded = list(map(str.encode, texts))
-        if max(map(len, encoded)) > limit:
-            return None
-    except UnicodeEncodeError:
-        return None
-    for row in rows:
-        del row[name]
-    return texts, encoded
+def _documents(rows: list[Row], name: str, limit: int, out: Mapped) -> bool:
+    """Take the texts out of the rows if every record is regular; else leave all as it is and say False.
+
+    limit: bytes of a text, 0 where the chunk is no longer than that.
+    """
+    texts = [row.pop(name, None) for row in rows]
+    regular = set(map(type, texts)) <= {str} and "" not in texts and not any(map(str.isspace, texts))
+    encoded: list[bytes] = []
+    if regular:
+        try:
+            encoded = list(map(str.encode, texts))
+        except UnicodeEncodeError:
+            regular = False
+        if limit and encoded and max(map(len, encoded)) > limit:
+            regular = False
+    if not regular:
+        for row, text in zip(rows, texts, strict=True):
+            if text is not None:
+                row[name] = text
+        return False
+    out.encoded += encoded
+    out.chars += map(len, texts)
+    out.contents += map(xxh3_128_digest, encoded)
+    return True
 
 
 def _hoist(rows: list[Row], path: str) -> None:
@@ -142,11 +160,9 @@ def _hoist(rows: list[Row], path: str) -> None:
             row[path] = held.pop(leaf)
 
 
-def _one_by_one(
-    chunk: Chunk, keys: list[str | None] | None, convert: Convert, kind: str, limit: int
-) -> tuple[list[Row], Mapped]:
-    samples, rows, rejects = [], [], list(chunk.rejects)
-    encoded, contents, kept = [], [], np.ones(len(chunk.rows), bool)
+def _one_by_one(chunk: Chunk, convert: Convert, kind: str, limit: int, out: Mapped) -> Chunk:
+    """Convert record by record; the chunk that is left holds the good ones, without what was taken out of them."""
+    kept = []
     for at, row in enumerate(chunk.rows):
         raw = dict(row)
         try:
@@ -155,28 +171,29 @@ def _one_by_one(
             if len(body) > limit:
                 raise Unusable(OVERSIZE, f"{len(body)} bytes of text, the limit is {limit}")
             json_bytes(row)  # what stays must be writable too
-            contents.append(b"" if kind == "knowledge" else content_digest(kind, sample))
+            if kind != "knowledge":
+                out.contents.append(content_digest(kind, sample))
         except Unusable as problem:
             reason, detail = problem.args
         except UnicodeEncodeError as error:
             reason, detail = SURROGATE, f"U+{ord(error.object[error.start]):04X} without its other half"
         else:
-            samples.append(sample)
-            encoded.append(body)
-            rows.append(row)
+            kept.append(at)
+            out.encoded.append(body)
+            out.chars.append(len(sample["text"]))
+            for column in OWN[kind]:
+                out.own[column.name].append(sample.get(column.name))
             continue
-        kept[at] = False
-        offset = int(chunk.offsets[at]) if chunk.offsets is not None else None
+        offset = None if chunk.offsets is None else chunk.offsets[at]
         file = chunk.files[at] if chunk.files else ""
-        rejects.append(Reject(int(chunk.lines[at]), offset, reason, detail, excerpt(raw), file))
-    own = {column.name: [sample.get(column.name) for sample in samples] for column in OWN[kind]}
-    mapped = Mapped(
-        [sample["text"] for sample in samples], encoded, contents, own, {},
-        list(compress(keys, kept)) if keys is not None else None, [],
-        chunk.lines[kept], chunk.offsets[kept] if chunk.offsets is not None else None,
-        list(compress(chunk.files, kept)) if chunk.files else None, rejects,
-    )  # fmt: skip
-    return rows, mapped
+        out.rejects.append(Reject(chunk.lines[at], offset, reason, detail, excerpt(raw), file))
+    return Chunk(
+        [chunk.rows[at] for at in kept],
+        [chunk.lines[at] for at in kept],
+        None if chunk.offsets is None else [chunk.offsets[at] for at in kept],
+        chunk.next,
+        files=[chunk.files[at] for at in kept] if chunk.files else None,
+    )
 
 
 def _metas(rows: list[Row]) -> list[bytes | None]:
@@ -231,6 +248,11 @@ def _date(value: Any) -> str | None:
             return datetime.fromtimestamp(seconds, UTC).isoformat()
         return str(value)
     return value.isoformat() if hasattr(value, "isoformat") else None
+
+
+def _keys(rows: list[Row], name: str) -> list[str | None]:
+    values = [row.get(name) for row in rows]
+    return values if set(map(type, values)) == {str} and "" not in values else list(map(_key, values))
 
 
 def _key(value: Any) -> str | None:

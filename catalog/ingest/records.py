@@ -12,10 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from catalog.errors import BadInput, NotFound
-from catalog.plugins import register
+from catalog.plugins import load_plugins, register
 
 CHUNK_ROWS = 8192
 BROKEN_JSON = "broken JSON"
@@ -46,15 +44,19 @@ class Reject:
 
 @dataclass(slots=True)
 class Chunk:
-    """Records of one file in order. next: where reading goes on; read: bytes of the source behind this chunk."""
+    """Records of one file in order. next: where reading goes on; read: bytes of the source behind this chunk.
+
+    flush: what was read so far becomes a batch; small chunks are faster to parse, large batches to write.
+    """
 
     rows: list[dict[str, Any]]
-    lines: np.ndarray
-    offsets: np.ndarray | None
+    lines: Sequence[int]
+    offsets: Sequence[int] | None
     next: dict[str, Any]
     read: int = 0
     rejects: list[Reject] = field(default_factory=list)
     files: list[str] | None = None
+    flush: bool = True
 
 
 @dataclass(frozen=True)
@@ -70,13 +72,17 @@ class ReadOptions:
 
 @dataclass(frozen=True)
 class Source:
-    """One input: its URI, the label that names it in ids (path below the given folder), and its reader."""
+    """One input: its URI, the label that names it in ids (path below the given folder), and its reader.
+
+    share: (part, parts): of the chunks, in order, yield only every parts-th, beginning with number `part`.
+    """
 
     uri: str
     label: str
     reader: str
     options: ReadOptions = ReadOptions()
     storage: dict[str, str] = field(default_factory=dict, compare=False)
+    share: tuple[int, int] = (0, 1)
 
     def with_options(self, **changes: Any) -> Source:
         return replace(self, options=replace(self.options, **changes))
@@ -89,7 +95,8 @@ Read = Callable[[Source, "dict[str, Any] | None"], Iterator[Chunk]]
 class Reader:
     """A file format. suffixes: of file names, without compression; growable: appended bytes are appended records.
 
-    key: field the reader itself guarantees to name a record; folder: its source is a folder, not a file.
+    key: field the reader itself guarantees to name a record; folder: its source is a folder, not a file; shared: it
+    honours `Source.share`, so that several processes can read one file.
     """
 
     name: str
@@ -98,23 +105,30 @@ class Reader:
     growable: bool
     key: str | None
     folder: bool
+    shared: bool
     module: str
 
 
 def reader(
-    name: str, *, suffixes: Sequence[str] = (), growable: bool = False, key: str | None = None, folder: bool = False
+    name: str,
+    *,
+    suffixes: Sequence[str] = (),
+    growable: bool = False,
+    key: str | None = None,
+    folder: bool = False,
+    shared: bool = False,
 ) -> Callable[[Read], Read]:
     """Declare a reader."""
 
     def decorate(read: Read) -> Read:
-        register("reader", name, Reader(name, read, tuple(suffixes), growable, key, folder, read.__module__))
+        register("reader", name, Reader(name, read, tuple(suffixes), growable, key, folder, shared, read.__module__))
         return read
 
     return decorate
 
 
 def readers() -> dict[str, Reader]:
-    """Every reader by name: ours, and those of packages that announce plug-ins."""
+    """Every reader by name: ours, and those of plug-in packages that are loaded."""
     import importlib
     import pkgutil
 
@@ -129,6 +143,9 @@ def readers() -> dict[str, Reader]:
 def get_reader(name: str) -> Reader:
     known = readers()
     if name not in known:
+        load_plugins()
+        known = readers()
+    if name not in known:
         raise NotFound("reader", name, known)
     return known[name]
 
@@ -142,10 +159,6 @@ def excerpt(record: bytes | str | Any) -> str:
 
         record = to_json(record)
     return record[:200].encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
-
-
-def places(first_line: int, count: int) -> np.ndarray:
-    return np.arange(first_line, first_line + count, dtype=np.int64)
 
 
 def label_of(path: str, root: str | None) -> str:

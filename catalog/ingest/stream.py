@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import defaultdict
+from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -13,14 +15,15 @@ import numpy as np
 import pyarrow as pa
 
 from catalog.digests import digest_words
-from catalog.ingest.batches import Defaults, to_batch, writer_schema
+from catalog.ingest.batches import Defaults, with_ids, writer_schema
 from catalog.ingest.fragments import FragmentWriter, words_of
 from catalog.ingest.identity import NEW, Identity, Known
-from catalog.ingest.mapping import compile_mapping
 from catalog.ingest.plan import Input
-from catalog.ingest.records import BROKEN_FILE, Chunk, Reject, excerpt, get_reader
+from catalog.ingest.prepare import Job, Prepared, prepare
+from catalog.ingest.records import BROKEN_FILE, Reject, excerpt
 from catalog.ingest.streams import BrokenFile
 from catalog.ingest.tally import Tally
+from catalog.ingest.worker import LARGE, MOST, prepare_beside
 from catalog.meta.models import Dataset
 from catalog.runs import Progress
 from catalog.store import checkpoints, open_table
@@ -78,7 +81,7 @@ def stream(work: Work) -> Outcome:
     """Read every input to its end, resuming behind the last checkpoint."""
     outcome = Outcome(head=work.dataset.head)
     known = _known(work)
-    outcome.identity = Identity(work.source, known)
+    outcome.identity = Identity(known)
     place = _resume(work, outcome)
     todo = [(at, item) for at, item in enumerate(work.inputs) if item.status != "unchanged" and at >= place[0]]
     if not todo:
@@ -133,59 +136,61 @@ class _Loop:
         self.pending: tuple[Future[dict[str, Any]], _Unit, tuple[int, Any]] | None = None
         total = sum(item.finger.size for item in work.inputs if item.status != "unchanged")
         self.progress = Progress(work.cat, work.run_id, total, "bytes", work.progress)
-        self.told = 0
 
     def read(self, at: int, item: Input, place: dict[str, Any] | None) -> None:
         """Read one input from `place` on (None: from where the plan says)."""
-        mapper = compile_mapping(item.mapping, item.source.options.max_record_bytes)
-        licence = self.work.licence
-        defaults = Defaults(self.work.source, licence, item.source.uri, self.work.dataset.head + 1)
-        chunks = get_reader(item.source.reader).read(item.source, place or item.start)
-        self.place = (at, place or item.start)
-        while True:
-            with self._timed("parse"):
-                try:
-                    chunk = next(chunks, None)
-                except BrokenFile as error:
-                    self._broken(at, error)
-                    break
-            if chunk is None:
-                break
-            with self._timed("map and hash"):
-                mapped = mapper(chunk)
-            self._take(at, item, mapped, defaults)
-            self.place = (at, chunk.next)
-            self._tick(item, chunk)
-            if self.writer.rows >= self.work.fragment_rows or sum(map(len, self.unit.met)) > MET:
-                self._close()
+        work, place = self.work, place or item.start
+        defaults = Defaults(work.source, work.licence, item.source.uri, work.dataset.head + 1)
+        job = Job(item.source, item.mapping, work.source, defaults, place)
+        left = item.finger.size - (place or {}).get("offset", 0)
+        cores = min(len(os.sched_getaffinity(0)), MOST)
+        chunks = prepare_beside(job, cores) if left >= LARGE and cores > 1 else prepare(job)
+        self.place = (at, place)
+        try:
+            for chunk in self._waiting(chunks):
+                self._take(at, item, chunk)
+                self.place = (at, chunk.next)
+                self.progress.tick(min(chunk.read, max(0, self.progress.total - self.progress.done)))
+                if self.writer.rows >= work.fragment_rows or sum(map(len, self.unit.met)) > MET:
+                    self._close()
+        except BrokenFile as error:
+            self._broken(at, error)
+        finally:
+            chunks.close()
         self.place = (at + 1, None)
 
-    def _take(self, at: int, item: Input, mapped: Any, defaults: Defaults) -> None:
+    def _waiting(self, chunks: Iterator[Prepared]) -> Iterator[Prepared]:
+        """The chunks, with the time spent on them, here or in the other process, and on waiting for them."""
+        while True:
+            with self._timed("wait for chunks"):
+                chunk = next(chunks, None)
+            if chunk is None:
+                return
+            for what, seconds in chunk.seconds.items():
+                self.outcome.timings[what] += seconds
+            yield chunk
+
+    def _take(self, at: int, item: Input, chunk: Prepared) -> None:
         """Name the rows of a chunk, write the new ones, count all."""
-        unit, identity = self.unit, self.outcome.identity
+        unit, identity, batch = self.unit, self.outcome.identity, chunk.batch
         assert identity is not None
-        with self._timed("identity"):
-            ids, state = identity.assign(
-                item.source.label, mapped.keys, mapped.contents, goes_on=item.status == "appended"
-            )
-        unit.tally.add_fates(at, state, mapped.rejects)
-        unit.rejects += [_listed(reject, item.source.uri) for reject in mapped.rejects]
+        with self._timed("repeats"):
+            ids, state = identity.assign(chunk.ids, chunk.contents, chunk.keyed, goes_on=item.status == "appended")
+            if ids is not chunk.ids:
+                batch = with_ids(batch, ids)
+        unit.tally.add_fates(at, state, chunk.rejects)
+        unit.rejects += [_listed(reject, item.source.uri) for reject in chunk.rejects]
         if len(unit.rejects) >= REJECTS:
             self._set_aside()
-        if not len(ids):
-            return
-        with self._timed("columns"):
-            batch = to_batch(self.work.dataset.kind, mapped, ids, defaults, self.schema)
-            if (state != NEW).any():
-                unit.met.append(digest_words([name for name, fate in zip(ids, state, strict=True) if fate])[:, 0])
-                fresh = state == NEW
-                batch = batch.filter(pa.array(fresh))
-                ids = [name for name, new in zip(ids, fresh, strict=True) if new]
-                mapped.contents = [name for name, new in zip(mapped.contents, fresh, strict=True) if new]
+        contents = chunk.contents
+        if (state != NEW).any():
+            unit.met.append(digest_words(ids)[state != NEW, 0])
+            fresh = state == NEW
+            batch, ids, contents = batch.filter(pa.array(fresh)), _only(ids, fresh), _only(contents, fresh)
         if not batch.num_rows:
             return
         with self._timed("statistics"):
-            unit.tally.add_rows(batch, ids, mapped.contents)
+            unit.tally.add_rows(batch, ids, contents)
         with self._timed("wait for Lance"):
             self.writer.put(batch)
 
@@ -197,9 +202,6 @@ class _Loop:
         self.unit.tally.add_fates(at, np.empty(0, np.uint8), [reject])
         self.unit.rejects.append(_listed(reject, self.work.inputs[at].source.uri))
         self.unit.errors[str(at)] = error.message
-
-    def _tick(self, item: Input, chunk: Chunk) -> None:
-        self.progress.tick(min(chunk.read, max(0, self.progress.total - self.progress.done)))
 
     def _set_aside(self) -> None:
         """Store rejects apart, so that a file of nothing but broken records needs no memory."""
@@ -250,6 +252,10 @@ class _Loop:
             yield
         finally:
             self.outcome.timings[what] += time.perf_counter() - began
+
+
+def _only(digests: bytes, mask: np.ndarray) -> bytes:
+    return np.frombuffer(digests, np.uint8).reshape(-1, 16)[mask].tobytes()
 
 
 def _listed(reject: Reject, uri: str) -> dict[str, Any]:

@@ -42,8 +42,8 @@ class Tally:
         self.files.setdefault(str(file), Counter()).update(found)
         self.reasons.update(reject.reason for reject in rejects)
 
-    def add_rows(self, batch: pa.RecordBatch, ids: list[bytes], contents: list[bytes]) -> None:
-        """Count the rows of a batch that will be written."""
+    def add_rows(self, batch: pa.RecordBatch, ids: bytes, contents: bytes) -> None:
+        """Count the rows of a batch that will be written; ids and contents: 16 bytes a row."""
         self.statistics.add(batch)
         self.nulls.update({name: batch.column(name).null_count for name in NULLABLE if name in batch.schema.names})
         self.digest = add(self.digest, digest_of_words(digest_words(ids), digest_words(contents)))

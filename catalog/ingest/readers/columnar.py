@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 
 from catalog.errors import BadInput
-from catalog.ingest.records import CHUNK_ROWS, NOT_UTF8, Chunk, Reject, Source, places, reader
+from catalog.ingest.records import CHUNK_ROWS, NOT_UTF8, Chunk, Reject, Source, reader
 from catalog.ingest.streams import BrokenFile, open_raw
 
 
@@ -71,7 +71,7 @@ def to_chunk(batch: pa.RecordBatch, line: int, **more: Any) -> Chunk:
     """Rows as dicts; a string column that holds invalid UTF-8 costs the row, not the batch."""
     following = {"line": line + batch.num_rows, **more}
     try:
-        return Chunk(batch.to_pylist(), places(line, batch.num_rows), None, following, batch.nbytes)
+        return Chunk(batch.to_pylist(), range(line, line + batch.num_rows), None, following, batch.nbytes)
     except UnicodeDecodeError:
         rows, lines, rejects = [], [], []
         for at in range(batch.num_rows):
@@ -82,9 +82,7 @@ def to_chunk(batch: pa.RecordBatch, line: int, **more: Any) -> Chunk:
                 rejects.append(
                     Reject(line + at, None, NOT_UTF8, f"{error.reason} at byte {error.start} of a value", "")
                 )
-        import numpy as np
-
-        return Chunk(rows, np.array(lines, np.int64), None, following, batch.nbytes, rejects)
+        return Chunk(rows, lines, None, following, batch.nbytes, rejects)
 
 
 class _whole:

@@ -12,8 +12,6 @@ from contextlib import suppress
 from itertools import islice
 from typing import Any
 
-import numpy as np
-
 from catalog.ingest.records import (
     BROKEN_ROW,
     CHUNK_ROWS,
@@ -122,8 +120,7 @@ def _chunk(records: Any, feed: _Feed, names: list[str], source: Source) -> Chunk
     if ended and not rows and not rejects and not feed.broken:
         return None
     following = {"offset": feed.offset, "line": feed.line}
-    at = np.array(lines, np.int64), np.array(offsets, np.int64)
-    return Chunk(rows, *at, following, feed.offset - began, rejects)
+    return Chunk(rows, lines, offsets, following, feed.offset - began, rejects)
 
 
 def feed_text(record: list[str]) -> str:

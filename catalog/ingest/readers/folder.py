@@ -6,8 +6,6 @@ import os
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from catalog.ingest.records import NOT_UTF8, OVERSIZE, Chunk, Reject, Source, excerpt, reader
 from catalog.ingest.streams import local_path
 
@@ -66,8 +64,7 @@ def read(source: Source, at: dict[str, Any] | None) -> Iterator[Chunk]:
 
 
 def _chunk(rows: list, lines: list, files: list, rejects: list, following: int, size: int) -> Chunk:
-    at = np.array(lines, np.int64)
-    return Chunk(rows, at, np.zeros(len(rows), np.int64), {"line": following}, size, rejects, files)
+    return Chunk(rows, lines, [0] * len(rows), {"line": following}, size, rejects, files)
 
 
 def _read_file(path: str, top: str, number: int, limit: int) -> dict[str, Any] | Reject:

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import orjson
 
 from catalog.errors import BadInput
@@ -120,12 +119,11 @@ def _array(source: Source, at: dict[str, Any] | None) -> Iterator[Chunk]:
             line += 1
             if len(rows) + len(rejects) >= CHUNK_ROWS or window.offset - began > source.options.block_bytes:
                 following = {"offset": window.offset, "line": line}
-                yield Chunk(rows, np.array(lines), np.array(offsets), following, window.offset - began, rejects)
+                yield Chunk(rows, lines, offsets, following, window.offset - began, rejects)
                 rows, lines, offsets, rejects, began = [], [], [], [], window.offset
         if rows or rejects:
             following = {"offset": window.offset, "line": line}
-            places_ = np.array(lines, np.int64), np.array(offsets, np.int64)
-            yield Chunk(rows, *places_, following, window.offset - began, rejects)
+            yield Chunk(rows, lines, offsets, following, window.offset - began, rejects)
         if broken:
             raise broken
 
@@ -166,7 +164,7 @@ def _object(source: Source, done: int) -> Iterator[Chunk]:
         part = records[start : start + CHUNK_ROWS]
         problems = [_problem(item) for item in part]
         rows = [item for item, problem in zip(part, problems, strict=True) if not problem]
-        lines = np.array([start + 1 + at for at, problem in enumerate(problems) if not problem], np.int64)
+        lines = [start + 1 + at for at, problem in enumerate(problems) if not problem]
         rejects = [
             Reject(start + 1 + at, None, *problem, excerpt(part[at])) for at, problem in enumerate(problems) if problem
         ]

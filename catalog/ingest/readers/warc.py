@@ -10,8 +10,6 @@ import io
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from catalog.errors import Missing
 from catalog.ingest.records import BROKEN_ROW, EMPTY, NOT_UTF8, OVERSIZE, Chunk, Reject, Source, excerpt, reader
 from catalog.ingest.streams import BrokenFile, Stream, StreamFile
@@ -42,8 +40,7 @@ def read(source: Source, at: dict[str, Any] | None) -> Iterator[Chunk]:
                 ) from None
             full = len(rows) + len(rejects) >= CHUNK_PAGES or offset - began > source.options.block_bytes
             if (record is None or full) and (rows or rejects):
-                at_ = np.array(lines, np.int64), np.array(offsets, np.int64)
-                yield Chunk(rows, *at_, {"offset": offset, "line": number}, offset - began, rejects)
+                yield Chunk(rows, lines, offsets, {"offset": offset, "line": number}, offset - began, rejects)
                 rows, lines, offsets, rejects, began = [], [], [], [], offset
             if broken:
                 raise broken
