@@ -146,7 +146,7 @@ def main() -> None:
         return
     job = pickle.loads(body)
     if job.source.reader in NO_PANDAS:
-        sys.modules["pandas"] = None  # type: ignore[assignment]  # Arrow would load it, half a second, to look for its types
+        sys.meta_path.insert(0, _NoPandas())
     try:
         for chunk in prepare(job):
             _send(out, pickle.dumps(replace(chunk, batch=chunk.batch.schema)))
@@ -158,6 +158,14 @@ def main() -> None:
             out,
             pickle.dumps(error if isinstance(error, StrataError) else StrataError(f"{type(error).__name__}: {error}")),
         )
+
+
+class _NoPandas:
+    """Hides pandas: Arrow would load it, for half a second, only to see whether a value is one of its types."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError("pandas is not needed here", name=name)
 
 
 def _widen(pipe: BinaryIO) -> None:
