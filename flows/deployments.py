@@ -40,9 +40,10 @@ def register(pool: str) -> None:
         except ObjectNotFound:
             with suppress(ObjectAlreadyExists):  # another worker may be faster
                 client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
-    from prefect.deployments.runner import EntrypointType
+    from prefect.types.entrypoint import EntrypointType
 
-    score_flow.to_deployment(
+    deploy: Any = score_flow  # its methods are sync or async by where they are called
+    deploy.to_deployment(
         name=pool, work_pool_name=pool, entrypoint_type=EntrypointType.MODULE_PATH, tags=["strata"]
     ).apply()
 

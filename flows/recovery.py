@@ -15,7 +15,7 @@ from sqlmodel import select
 
 from catalog.meta.models import Run
 from catalog.store.publish import alive
-from flows.prefect_api import Endpoint, flow_runs, set_state
+from flows.prefect_api import Endpoint, call, flow_runs, set_state
 from flows.server import FLOW
 
 if TYPE_CHECKING:
@@ -39,6 +39,9 @@ def recover(cat: Catalog, at: Endpoint) -> Iterator[str]:
     for flow_run in flow_runs(at, FLOW, ["RUNNING", "PENDING", "CANCELLING"]):
         tried = attempts(cat, flow_run["id"])
         if not _lost(flow_run, tried[0] if tried else None):
+            continue
+        # Workers on several machines look at the same runs: whoever comes second finds that the state has moved.
+        if call(at, "GET", f"/flow_runs/{flow_run['id']}")["state"]["id"] != flow_run["state"]["id"]:
             continue
         name, asked = (
             flow_run["name"],

@@ -80,7 +80,9 @@ def task_mapper(workers: int | None = None) -> Mapper:
         pool = ProcessPoolTaskRunner(max_workers=count) if count > 1 else ThreadPoolTaskRunner(max_workers=1)
         tick = None if count > 1 else progress.tick
         with pool as runner:
-            futures = [runner.submit(score_units, {"job": body, "units": part, "tick": tick}) for part in ranges]
+            futures: list[Any] = [
+                runner.submit(score_units, {"job": body, "units": part, "tick": tick}) for part in ranges
+            ]
             for future in as_completed(futures):
                 for payload in future.result(raise_on_failure=True):
                     if tick is None:

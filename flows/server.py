@@ -213,12 +213,14 @@ def stop(cat: Catalog, *, force: bool = False, wait: float = 40.0) -> bool:
         active = flow_runs(held.endpoint, FLOW, ["RUNNING", "PENDING", "SCHEDULED"])
         if active:
             raise Busy(f"{len(active)} runs are active on the home's server; wait, cancel them, or add --force")
-    os.kill(held.pid, signal.SIGTERM)
+    with suppress(ProcessLookupError):
+        os.kill(held.pid, signal.SIGTERM)
     deadline = time.monotonic() + wait
     while alive(held.host, held.pid, held.start):
         _reap(held.pid)
         if time.monotonic() > deadline:
-            os.kill(held.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(held.pid, signal.SIGKILL)
         time.sleep(0.1)
     end_children(held)
     record_path(cat.settings).unlink(missing_ok=True)

@@ -56,16 +56,19 @@ def run_plan(
     from flows import score
 
     if place.kind == "inline" or not planned.todo:
-        return plain(score(cat, ref, scorers, show=show, **options))
+        return {"place": "inline", **plain(score(cat, ref, scorers, show=show, **options))}
     from flows.deployments import submit
     from flows.watching import watch
 
     at, flow_run = submit(cat, place, planned, scorers, options, say=say)
+    running = {"place": place.kind, "ref": planned.ref, "flow_run": flow_run, "server": at.url}
     if detach:
-        return {"ref": planned.ref, "flow_run": flow_run, "place": place.kind, "server": at.url}
-    held = watch(cat, at, flow_run, show)
+        return running
+    try:
+        held = watch(cat, at, flow_run, show)
+    except KeyboardInterrupt:
+        return running  # only the watching ends; the run goes on where it is
     # Nothing is missing now, so this computes nothing: it reads the coverage that the run left.
     report = plain(score(cat, ref, scorers, **{**options, "refit": False}))
-    report |= {"flow_run": flow_run, "run_id": held.id if held else None}
     report["counts"] |= held.counts if held else {}
-    return report
+    return {**running, **report, "run_id": held.id if held else None}

@@ -25,18 +25,11 @@ def plain(value: Any) -> Any:
         return [plain(item) for item in (sorted(value, key=str) if isinstance(value, (set, frozenset)) else value)]
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
-    if hasattr(value, "to_pylist"):
-        return plain(value.to_pylist())
-    if hasattr(value, "model_dump"):
-        return plain(value.model_dump())
-    if hasattr(value, "to_json") and is_dataclass(value):
-        return plain(value.to_json())
+    for method in ("to_pylist", "model_dump", "to_json", "tolist", "isoformat"):
+        if not isinstance(value, type) and callable(convert := getattr(value, method, None)):
+            return plain(convert())
     if is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-    if hasattr(value, "tolist"):
-        return plain(value.tolist())
-    if hasattr(value, "isoformat"):
-        return value.isoformat()
     return str(value)
 
 

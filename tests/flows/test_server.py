@@ -19,7 +19,7 @@ import pyarrow as pa
 import pytest
 
 from catalog import Catalog
-from catalog.errors import Refused
+from catalog.errors import Busy, Refused
 from catalog.store.publish import alive
 from catalog.testing import errors_of, sentences, text_dataset, write_jsonl
 from flows import score, server
@@ -188,10 +188,34 @@ def test_a_run_survives_its_killed_worker(home, running):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_run_outlives_a_stopped_server(home, running):
+    """`server stop --force` ends the processes of active runs; the next start puts the runs back."""
+    name = home.napping("stopped", files=10)
+    told = json.loads(home.strata("score", name, "nap", "--on", "home", "--detach", "--json"))
+    home.await_naps(name, 90)
+    assert "1 runs are active" in _refusal(lambda: server.stop(home.cat))
+    first = attempts(home.cat, told["flow_run"])[0]
+    assert server.stop(home.cat, force=True) is True
+    wait_for(lambda: not alive(first.host, first.pid, first.process_start), "the run's process to end", 20)
+    home.strata("server", "start")
+    shown = json.loads(home.strata("runs", "show", told["flow_run"], "--watch", "--json"))
+    assert shown["status"] == "done", shown
+    assert {c.alias: c.covered for c in home.cat.columns(name)} == {"nap_length": 400}
+    assert 400 <= len(home.naps(name)) <= 440
+
+
+def _refusal(action) -> str:
+    with pytest.raises(Busy) as caught:
+        action()
+    return str(caught.value)
+
+
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_a_record_of_a_dead_server_is_no_server_and_an_idle_one_stops(home, running):
     """Last in this module: it kills the keeper."""
-    held = server.status(home.cat)
+    held = server.ensure(home.cat)
     os.kill(held.pid, signal.SIGKILL)
     wait_for(lambda: not alive(held.host, held.pid, held.start), "the keeper to die")
     assert json.loads(home.strata("server", "status", "--json")) == {"running": False}

@@ -145,6 +145,18 @@ def test_versions_and_names(api):
     assert dropped.status_code == 403 and dropped.json()["facts"]["missing"] == ["tag first"]
 
 
+def test_cards_lineage_selections_and_traces(api):
+    writer = api("write")
+    assert writer.get("/datasets/web/card").json()["counts"]["rows"] == 60
+    assert writer.get("/datasets/web/lineage").json()["focus"] == "web@v1"
+    assert writer.get("/diff", params={"a": "web@v1", "b": "web"}).json()["same"] is True
+    made = writer.post("/selections", json={"name": "long", "dataset": "web", "where": "chars > 200"}).json()
+    assert made["version"] == 1 and [row["name"] for row in writer.get("/selections").json()] == ["long"]
+    assert 0 < writer.get("/selections/long").json()["rows"] < 60
+    sample = writer.get("/datasets/web", params={"sample": 1}).json()["sample"][0]["sample_id"]
+    assert writer.get(f"/samples/{sample}").json()["rows"][0]["dataset"] == "web"
+
+
 def test_errors_are_json_with_a_status(api):
     writer = api("write")
     missing = writer.get("/datasets/wep")

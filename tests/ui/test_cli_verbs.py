@@ -153,6 +153,42 @@ def test_promote_dry_then_for_real(strata, web):
     assert strata("promote", "web", "--to", "L2", status=2) == "" and strata.err.startswith("error: ")
 
 
+def test_selections_are_saved_listed_shown_and_promoted(strata, web):
+    made = strata("select", "save", "long", "web", "--where", "chars > 450", "--note", "for L1", "--json")
+    assert made["selection"] == "long@v1"
+    held = strata("select", "show", "long", "--json")
+    assert held["rows"] == strata("sql", "SELECT count(*) AS n FROM web WHERE chars > 450", "--json")[0]["n"]
+    assert "chars > 450" in strata("select", "list")
+    assert strata("select", "save", "bad", "web", "--where", "nothing > 1", status=2) == ""
+    assert "no column of web 'nothing'" in strata.err
+    kept = strata("promote", "web", "--to", "L1", "--select", "long", "--json")["waterfall"]["kept"][0]
+    assert 0 < kept <= held["rows"]
+
+
+def test_cards_lineage_trace_and_diff(strata, web, tmp_path):
+    strata("ingest", str(write_jsonl(tmp_path / "more.jsonl", sentences(20, seed=5))), "--as", "web")
+    held = strata("diff", "web@v1", "web@v2", "--json")
+    assert held["rows"] == {"a": 80, "b": 100, "change": 20} and "rows.change" in strata("diff", "web@v1", "web@v2")
+    assert strata("card", "web").startswith("# web@v2") and strata("card", "web@v1", "--json")["counts"]["rows"] == 80
+    assert "web.jsonl" in strata("lineage", "web") and strata("lineage", "web", "--json")["focus"] == "web@v2"
+    sample = strata("sql", "SELECT sample_id FROM web LIMIT 1", "--json")[0]["sample_id"]
+    told = strata("trace", sample)
+    assert told.startswith("web (L0): v1 to now") and "web.jsonl" in told and "CC-BY-4.0" in told
+    assert strata("trace", "f" * 32, status=2) == ""
+
+
+def test_a_sources_file_runs_past_a_bad_source(strata, tmp_path):
+    write_jsonl(tmp_path / "a.jsonl", sentences(10))
+    (tmp_path / "sources.yaml").write_text(
+        "sources:\n  - {name: a, paths: a.jsonl, licence: CC0-1.0}\n  - {name: b, paths: nowhere.jsonl}\n"
+        "  - {name: c, paths: a.jsonl, expectations: {min_rows: 11}}\n"
+    )
+    rows = strata("ingest", "--sources", str(tmp_path / "sources.yaml"), "--json", status=2)
+    assert [row["status"] for row in rows] == ["new", "failed", "refused"] and rows[0]["new"] == 10
+    assert [row["name"] for row in strata("datasets", "--json")] == ["a"]
+    assert "min_rows" in strata("ingest", "--sources", str(tmp_path / "sources.yaml"), status=2)
+
+
 def test_versions_tags_names_and_retraction(strata, web, tmp_path):
     write_jsonl(tmp_path / "more.jsonl", sentences(20, seed=5))
     strata("ingest", str(tmp_path / "more.jsonl"), "--as", "web")

@@ -7,7 +7,6 @@ An error is {"error": one line, "facts": {...}} with a status by its class. Ever
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -41,15 +40,10 @@ def create_app(cat: Catalog | None = None) -> FastAPI:
     from ui.api.reading import router as reading
     from ui.api.writing import router as writing
 
-    @asynccontextmanager
-    async def lifespan(app: FastAPI):
-        yield
-
     app = FastAPI(
         title="Strata",
         version=version("strata-catalog"),
         summary="A training-data catalog: datasets in tiers, columns with recipes, mixes with locks.",
-        lifespan=lifespan,
     )
     app.state.catalog = cat or Catalog.open()
     app.include_router(reading)
@@ -78,15 +72,13 @@ async def _strata_error(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse(_body(str(error), error.facts), status_of(error))
 
 
-async def _bad_request(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, RequestValidationError)
+async def _bad_request(request: Request, error: Any) -> JSONResponse:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     return JSONResponse(_body(f"{where}: {first['msg']}; see /docs", {"where": where}), 422)
 
 
-async def _http_error(request: Request, error: Exception) -> JSONResponse:
-    assert isinstance(error, HTTPException)
+async def _http_error(request: Request, error: Any) -> JSONResponse:
     return JSONResponse(_body(str(error.detail), {}), error.status_code, headers=error.headers)
 
 

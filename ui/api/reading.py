@@ -74,6 +74,30 @@ def lineage(ref: str, cat: Asked) -> Any:
     return plain(cat.lineage(ref))
 
 
+@router.get("/samples/{sample}")
+def trace(sample: str, cat: Asked) -> dict[str, Any]:
+    """All that is known of one sample: origin, places, verdicts, columns, mixes."""
+    from catalog.trace import trace_sample
+
+    return plain(trace_sample(cat, sample))
+
+
+@router.get("/selections")
+def selections(cat: Asked) -> list[dict[str, Any]]:
+    """The newest version of every saved selection."""
+    from catalog.selections import selections as saved
+
+    return [plain(held) for held in saved(cat)]
+
+
+@router.get("/selections/{ref}")
+def selection(ref: str, cat: Asked) -> dict[str, Any]:
+    """One selection and the rows it holds today."""
+    from catalog.selections import count_selection, find_selection
+
+    return {**plain(find_selection(cat, ref)), "rows": count_selection(cat, ref)}
+
+
 @router.get("/diff")
 def diff(a: str, b: str, cat: Asked) -> Any:
     """Two dataset versions, or two mixes."""

@@ -75,7 +75,7 @@ class RetractRequest(Strict):
 def score(body: ScoreRequest, cat: Asked) -> dict[str, Any]:
     """Compute columns. Inline the answer is the report; on a server it is {"flow_run": id}: see /runs/{id}."""
     from flows import plan
-    from flows.places import choose
+    from flows.places import SHORT_SECONDS, choose
     from ui.planning import estimate, run_plan, seconds_of
 
     found = cat.resolve(body.name)
@@ -89,10 +89,13 @@ def score(body: ScoreRequest, cat: Asked) -> dict[str, Any]:
     }
     planned = plan(cat, body.name, body.scorers, **options)
     costs = estimate(cat, planned) if body.on is None else []
-    place = choose(cat, planned, body.on, seconds=seconds_of(costs) if costs else None)
+    seconds = seconds_of(costs) if costs else None
+    place = choose(cat, planned, body.on, seconds=seconds)
+    if body.on is None and place.kind == "inline" and (seconds or 0) > SHORT_SECONDS:
+        place = choose(cat, planned, "home")  # nobody waits for an answer that long: the home's server is started
     options |= {"device": body.device, "dtype": body.dtype}
     held = run_plan(cat, place, body.name, body.scorers, planned, options, detach=True)
-    return {**held, "place": place.kind, "why": place.sentence}
+    return {**held, "why": place.sentence}
 
 
 @router.post("/promote")

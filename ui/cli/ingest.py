@@ -181,10 +181,8 @@ def _sources(path: Path, json: bool) -> None:
     from ui.shapes import plain
 
     held = plain(rows)
-    emit(
-        json,
-        held,
-        lambda: table(held, ["name", "status", "new", "unchanged", "appended", "quarantined", "overlap", "failed"]),
-    )
-    if any(row.get("failed") or row.get("error") for row in held):
+    shown = [{**row, "why": row["failed"] or row["error"]} for row in held]
+    columns = ["name", "status", "new", "unchanged", "appended", "quarantined", "overlap", "why"]
+    emit(json, held, lambda: table(shown, columns))
+    if any(row["failed"] or row["error"] for row in held):
         raise typer.Exit(2)

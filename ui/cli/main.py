@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ui.cli import admin, ingest, lifecycle, mix, places, promote, query, score
+from ui.cli import admin, history, ingest, lifecycle, mix, places, promote, query, score
 from ui.cli.help import Command, Group
 from ui.cli.output import HOME, note
 
@@ -33,8 +33,8 @@ app = typer.Typer(
 PANELS: dict[str, list[tuple[str, Callable[..., Any]]]] = {
     "Data in": [("init", admin.init), ("ingest", ingest.ingest)],
     "Look": [
-        ("datasets", query.datasets), ("show", query.show), ("card", query.card), ("lineage", query.lineage),
-        ("diff", query.diff), ("sql", query.sql), ("search", query.search),
+        ("datasets", query.datasets), ("show", query.show), ("card", history.card), ("lineage", history.lineage),
+        ("trace", history.trace), ("diff", history.diff), ("sql", query.sql), ("search", query.search),
     ],
     "Compute": [
         ("scorers", score.scorers), ("selectors", score.selectors), ("mixers", score.mixers), ("plan", score.plan),
@@ -146,8 +146,8 @@ def _explained(error: Exception) -> str | None:
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'the system'}: {error.strerror}; mend that and run the command again"
-    if type(error).__module__.startswith("sqlalchemy") and hasattr(error, "orig"):
-        reason = str(error.orig).strip().splitlines()[0]
+    if type(error).__module__.startswith("sqlalchemy") and (cause := getattr(error, "orig", None)) is not None:
+        reason = str(cause).strip().splitlines()[0]
         return f"the metadata database failed: {reason}; what is published is untouched, run the command again"
     return None
 

@@ -50,7 +50,7 @@ def list_mixes(json: Json = False) -> None:
     cat = opened()
     check(cat, "read", "mixes")
     with cat.session() as session:
-        held = session.exec(select(Mix).order_by(Mix.name, Mix.version)).all()
+        held = session.exec(select(Mix).order_by(Mix.name, Mix.version)).all()  # type: ignore[arg-type]
     rows = [{"mix": f"{mix.name}@v{mix.version}", "digest": mix.digest, "parts": len(mix.lock.get("parts", [])),
              "actor": mix.actor, "created": mix.created} for mix in held]  # fmt: skip
     emit(

@@ -99,24 +99,23 @@ def progress(label: str) -> Iterator[Show]:
         yield _lines(label)
         return
     from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.fields[unit]}"),
-               TimeElapsedColumn(), TimeRemainingColumn())  # fmt: skip
+    amount = TextColumn("{task.fields[amount]}")
+    columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeElapsedColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        task = bars.add_task(label, total=None, unit="")
+        task = bars.add_task(label, total=None, amount="")
 
         def show(done: int, total: int | None = None, unit: str = "", **_: Any) -> None:
-            bars.update(task, completed=done, total=total, unit=unit)
+            bars.update(task, completed=done, total=total, amount=_amount(done, total, unit))
 
         yield show
+
+
+def _amount(done: int, total: int | None, unit: str) -> str:
+    if unit == "bytes":
+        return f"{done / 1e6:,.1f}" + (f" of {total / 1e6:,.1f} MB" if total else " MB")
+    return f"{done:,}" + (f" of {total:,}" if total else "") + f" {unit}"
 
 
 def _lines(label: str) -> Show:
@@ -125,7 +124,7 @@ def _lines(label: str) -> Show:
     def show(done: int, total: int | None = None, unit: str = "", **_: Any) -> None:
         if time.monotonic() - last[0] >= 10:
             last[0] = time.monotonic()
-            note(f"{label}: {done:,}" + (f" of {total:,}" if total else "") + f" {unit}")
+            note(f"{label}: {_amount(done, total, unit)}")
 
     return show
 

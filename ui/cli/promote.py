@@ -111,12 +111,11 @@ def select_show(
 
     Example: strata select show good
     """
-    from catalog.selections import find_selection
+    from catalog.selections import count_selection, find_selection
 
     cat = opened()
     made = find_selection(cat, ref)
-    rows = cat.lance(made.dataset).count_rows(cat.predicate(made.dataset, made.where, made.missing))
-    held = {**_selection(made), "rows": rows}
+    held = {**_selection(made), "rows": count_selection(cat, ref)}
     emit(json, held, lambda: facts(held))
 
 

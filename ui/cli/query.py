@@ -1,4 +1,4 @@
-"""strata datasets, show, card, lineage, diff, sql, search."""
+"""strata datasets, show, sql, search."""
 
 from __future__ import annotations
 
@@ -67,49 +67,6 @@ def _dataset(held: dict[str, Any]) -> None:
     for row in held.get("sample", []):
         text = " ".join(str(row.get("text") or "").split())
         print(f"{row['sample_id'][:12]}  {text[:200]}{'...' if len(text) > 200 else ''}")
-
-
-def card(ref: Ref, json: Json = False) -> None:
-    """Print the card of a dataset version: facts, licences, counts, columns and provenance.
-
-    Example: strata card web --json
-    """
-    from ui.cli.mix import flat
-
-    held = opened().card(ref)
-    emit(json, held, lambda: facts(flat(held)) if isinstance(held, dict) else print(held))
-
-
-def lineage(ref: Ref, json: Json = False) -> None:
-    """Show where a dataset came from and what was made of it.
-
-    Example: strata lineage web-l1
-    """
-    held = opened().lineage(ref)
-
-    def human() -> None:
-        rows = [
-            {**edge, "counts": ", ".join(f"{k} {number(v)}" for k, v in (edge.get("counts") or {}).items())}
-            for edge in held["edges"]
-        ]
-        table(rows, ["source", "verb", "target", "counts"], empty="nothing is known to come before or after it")
-
-    emit(json, held, human)
-
-
-def diff(
-    a: Annotated[str, typer.Argument(metavar="A", help="Dataset version or mix, the older.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Dataset version or mix, the newer.")],
-    json: Json = False,
-) -> None:
-    """Compare two dataset versions, or two mixes: rows, tokens, languages, sources, score shifts.
-
-    Example: strata diff web@v1 web@v2
-    """
-    from ui.cli.mix import flat
-
-    held = opened().diff(a, b)
-    emit(json, held, lambda: facts(flat(held)))
 
 
 def sql(

@@ -170,7 +170,8 @@ def score(
 
 def _report(held: dict[str, Any]) -> None:
     if "columns" not in held:
-        print(f"run {held['flow_run']} goes on; watch it with `strata runs show {held['flow_run'][:8]}`")
+        run = held["flow_run"][:8]
+        print(f"run {run} goes on at {held['server']}: `strata runs show {run} --watch`, `strata runs cancel {run}`")
         return
     rows = [
         {"column": name, **body, "states": ", ".join(f"{k} {v:,}" for k, v in body["states"].items())}

@@ -1,0 +1,77 @@
+"""strata card, lineage, trace, diff: where things come from and what changed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ui.cli.output import Json, emit, facts, number, opened, table
+from ui.cli.query import Ref
+
+
+def card(ref: Ref, json: Json = False) -> None:
+    """Print the card of a dataset version as Markdown: facts, licences, counts, columns and provenance.
+
+    Example: strata card web > web.md
+    """
+    from catalog.cards import markdown
+
+    held = opened().card(ref)
+    emit(json, held, lambda: print(markdown(held)))
+
+
+def trace(
+    sample: Annotated[str, typer.Argument(metavar="SAMPLE_ID", help="Id of a sample.")], json: Json = False
+) -> None:
+    """Say all that is known of one sample: where it came from, where it is, why it was dropped, which mixes serve it.
+
+    Example: strata trace 51b6321257f84c9d9a3bb6c3b6c0e2a1
+    """
+    from catalog.trace import trace_sample
+
+    held = trace_sample(opened(), sample)
+
+    def human() -> None:
+        for row in held["rows"]:
+            first, last = (row["versions"] + [None, None])[:2]
+            span = f"v{first} to {f'v{last}' if last else 'now'}" if row["versions"] else "retracted"
+            print(f"{row['dataset']} ({row['tier']}): {span}")
+            origin = {name: row.get(name) for name in ("source", "licence", "url", "file", "line", "offset")}
+            facts({f"  {name}": value for name, value in (origin | row["columns"]).items()})
+        for mix in held["mixes"]:
+            print(f"served by {mix['mix']}" if isinstance(mix, dict) and "mix" in mix else f"served by {mix}")
+
+    emit(json, held, human)
+
+
+def lineage(ref: Ref, json: Json = False) -> None:
+    """Show where a dataset came from and what was made of it.
+
+    Example: strata lineage web-l1
+    """
+    held = opened().lineage(ref)
+
+    def human() -> None:
+        rows = [
+            {**edge, "counts": ", ".join(f"{k} {number(v)}" for k, v in (edge.get("counts") or {}).items())}
+            for edge in held["edges"]
+        ]
+        table(rows, ["source", "verb", "target", "counts"], empty="nothing is known to come before or after it")
+
+    emit(json, held, human)
+
+
+def diff(
+    a: Annotated[str, typer.Argument(metavar="A", help="Dataset version or mix, the older.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Dataset version or mix, the newer.")],
+    json: Json = False,
+) -> None:
+    """Compare two dataset versions, or two mixes: rows, tokens, languages, sources, score shifts.
+
+    Example: strata diff web@v1 web@v2
+    """
+    from ui.cli.mix import flat
+
+    held = opened().diff(a, b)
+    emit(json, held, lambda: facts(flat(held)))
