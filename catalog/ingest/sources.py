@@ -1,69 +1,75 @@
-"""Many sources from one file: `strata ingest --sources sources.yaml`. One bad source never stops the others.
+"""Many sources at once: a YAML file that names each with its path, mapping, licence, owner and expectations.
 
     sources:
-      - name: web                                  # the dataset
-        paths: data/web/*.jsonl.gz                 # a path, glob, URI, or a list of them; relative to this file
+      - name: web
+        uri: data/web-*.jsonl.gz          # (or paths) path, glob, folder, URI, hub id or a list; relative to this file
         licence: CC-BY-4.0
-        licence_evidence: https://example.org/terms
-        owner: data-team
-        mapping: {text: body, url: link}           # the rest is inferred
+        licence_evidence: https://example.org/licence
+        owner: ana
+        mapping: {text: body, url: link}  # what inference would get wrong
         expectations: {min_rows: 1000, language_share: {en: 0.9}, null_share: {url: 0.1}}
 
-Other keys: tier, role, kind, key, source, note, use_class, reading, keep_going.
+A source that fails is reported and the next one is run; a failed expectation leaves its dataset as it was.
 """
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from catalog.errors import BadInput, Refused, StrataError
+from catalog.errors import BadInput, NotFound, Refused, StrataError
+from catalog.ingest.expectations import Expectations
+from catalog.ingest.overlap import overlap_with_others
 from catalog.ingest.run import ingest
 from catalog.refs import check_name
+from catalog.runs import Cancelled
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
 
 
-class SourceEntry(BaseModel):
+class SourceSpec(BaseModel):
     """One entry of a sources file."""
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str
-    paths: str | list[str]
-    licence: str | None = None
-    licence_evidence: str | None = None
-    owner: str | None = None
-    note: str | None = None
-    source: str | None = None
-    use_class: str | None = None
-    tier: str | None = None
-    role: str | None = None
-    kind: str | None = None
-    key: str | None = None
-    mapping: dict[str, str] = {}
-    reading: dict[str, Any] = {}
-    expectations: dict[str, Any] = {}
-    keep_going: bool = False
+    name: str = Field(description="dataset to make or append to")
+    uri: list[str] = Field(
+        min_length=1,
+        validation_alias=AliasChoices("uri", "paths"),
+        description="paths, globs, URIs or hub ids; relative to the file",
+    )
+    kind: str | None = Field(None, description="text, chat, preference, task or knowledge; detected if not given")
+    mapping: dict[str, str] = Field({}, description="role or column -> field of the records")
+    key: str | None = Field(None, description="field that names a record")
+    reading: dict[str, Any] = Field({}, description="format, header, columns, delimiter, max_record_bytes")
+    tier: str | None = Field(None, description="tier of a new dataset, L0 if not given")
+    role: str | None = Field(None, description="target, eval or calibration")
+    source: str | None = Field(None, description="name of the source, the dataset's if not given")
+    licence: str | None = Field(None, description="declared licence (SPDX id)")
+    licence_evidence: str | None = Field(None, description="where the licence is stated")
+    use_class: str | None = Field(None, description="commercial, research or unspecified")
+    owner: str | None = Field(None, description="who answers for it")
+    note: str | None = Field(None, description="why it is here")
+    keep_going: bool = Field(False, description="keep the rows before the place where a file is broken")
+    expectations: Expectations = Field(Expectations(), description="bounds that must hold, else nothing is published")
 
-
-class SourcesFile(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    sources: list[SourceEntry] = Field(min_length=1)
+    @field_validator("uri", mode="before")
+    @classmethod
+    def _as_list(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
 
 
 @dataclass
 class SourceResult:
-    """One line of the table at the end.
-
-    status: new, appended, unchanged, refused (an expectation failed; nothing was published) or failed. Counts are of
-    records; `unchanged` are those the dataset held already. overlap: share of rows another dataset holds too.
-    """
+    """One line of the final table. new, appended: rows added to a new or an existing dataset; unchanged: rows that were
+    there before; overlap: share of the dataset's rows whose content another dataset holds too."""
 
     name: str
     status: str
@@ -72,64 +78,78 @@ class SourceResult:
     appended: int = 0
     quarantined: int = 0
     overlap: float | None = None
+    ref: str | None = None
     failed: str | None = None
     error: str | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+    licence: str | None = None
 
 
-def load_sources(path: str | Path) -> list[SourceEntry]:
-    """Read and check a sources file before anything runs."""
+def load_sources(path: str | Path) -> list[SourceSpec]:
+    """The entries of a sources file; one wrong word is one line that names the entry."""
     path = Path(path)
     try:
         body = yaml.safe_load(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise BadInput(f"no file {path}; see examples/sources.yaml") from None
-    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise BadInput(f"{path} cannot be read as YAML: {reason}; see examples/sources.yaml") from None
+    except OSError as error:
+        raise NotFound("sources file", str(path), remedy=str(error.strerror)) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise BadInput(f"{path} is not YAML: {' '.join(str(error).split())[:200]}") from None
+    entries = body.get("sources") if isinstance(body, dict) else body
+    if not isinstance(entries, list) or not entries:
+        raise BadInput(f"{path} names no sources; it needs a list under the key 'sources'")
+    specs = [_spec(entry, at, path) for at, entry in enumerate(entries, 1)]
+    for spec in specs:
+        check_name(spec.name)
+    names = [spec.name for spec in specs]
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise BadInput(f"{path}: {twice[0]!r} is named twice; give both paths as the uri of one entry")
+    return specs
+
+
+def _spec(entry: Any, at: int, path: Path) -> SourceSpec:
+    if not isinstance(entry, dict):
+        raise BadInput(f"{path}: entry {at} is not a mapping with name and uri")
     try:
-        entries = SourcesFile(**(body if isinstance(body, dict) else {"sources": body})).sources
+        spec = SourceSpec(**entry)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BadInput(f"{path}: {where}: {first['msg']}; see examples/sources.yaml") from None
-    for entry in entries:
-        check_name(entry.name)
-    return entries
+        known = ", ".join(SourceSpec.model_fields)
+        raise BadInput(
+            f"{path}: source {entry.get('name', at)!r}: {where}: {first['msg']}; there are {known}"
+        ) from None
+    return spec.model_copy(update={"uri": [_beside(uri, path) for uri in spec.uri]})
 
 
-def ingest_sources(cat: Catalog, path: str | Path, *, progress: Any = None) -> list[SourceResult]:
-    """Ingest every source of a file; returns a result for each, in its order."""
-    base = Path(path).parent
-    return [_one(cat, entry, base, progress) for entry in load_sources(path)]
+def _beside(uri: str, path: Path) -> str:
+    return uri if "://" in uri or os.path.isabs(uri) else os.path.normpath(os.path.join(path.parent, uri))
 
 
-def _one(cat: Catalog, entry: SourceEntry, base: Path, progress: Any) -> SourceResult:
-    given = entry.model_dump(exclude={"name", "paths"}, exclude_none=True)
-    paths = [entry.paths] if isinstance(entry.paths, str) else entry.paths
+def ingest_sources(
+    cat: Catalog, path: str | Path | Sequence[SourceSpec], *, progress: Any = None
+) -> list[SourceResult]:
+    """Ingest every source of a file, one after the other, past those that fail."""
+    specs = load_sources(path) if isinstance(path, str | Path) else path
+    return [_one(cat, spec, progress) for spec in specs]
+
+
+def _one(cat: Catalog, spec: SourceSpec, progress: Any) -> SourceResult:
+    held = cat.find(spec.name)
+    before = held.rows if held else 0
+    options = spec.model_dump(exclude={"name", "uri", "expectations"}, exclude_none=True)
     try:
-        report = ingest(
-            cat, [_resolved(one, base) for one in paths], entry.name, overlap=True, progress=progress, **given
-        )
+        report = ingest(cat, spec.uri, spec.name, expectations=spec.expectations, progress=progress, **options)
+        found = cat.find(spec.name)
+        overlap = overlap_with_others(cat, found, report.ref) if found else None
+    except Cancelled:
+        raise
     except Refused as error:
-        items = error.facts.get("missing") or [str(error)]
-        return SourceResult(entry.name, "refused", failed="; ".join(map(str, items)))  # type: ignore[call-overload]
+        failed = "; ".join(map(str, error.facts.get("missing", ()))) or error.message
+        return SourceResult(spec.name, "failed expectation", unchanged=before, failed=failed, licence=spec.licence)
     except (StrataError, OSError) as error:
-        return SourceResult(entry.name, "failed", error=str(error))
-    counts = report.counts
-    fresh = {report.status: counts.get("kept", 0)} if report.status in ("new", "appended") else {}
+        return SourceResult(spec.name, "error", unchanged=before, error=str(error), licence=spec.licence)
+    kept = report.counts["kept"]
     return SourceResult(
-        entry.name,
-        report.status,
-        unchanged=counts.get("skipped", 0),
-        quarantined=counts.get("quarantined", 0),
-        overlap=report.overlap,
-        **fresh,
-    )
-
-
-def _resolved(path: str, base: Path) -> str:
-    """Paths are relative to the sources file; URIs and absolute paths stay."""
-    return path if "://" in path or Path(path).is_absolute() else str(base / path)
+        spec.name, report.status, new=kept if report.status == "new" else 0, unchanged=before,
+        appended=kept if report.status == "appended" else 0, quarantined=report.counts["quarantined"], overlap=overlap,
+        ref=report.ref, licence=report.licence,
+    )  # fmt: skip
