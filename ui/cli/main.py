@@ -8,6 +8,7 @@ Exit status: 0 done, 1 `doctor` found errors, 2 an error that names its remedy, 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -107,7 +108,17 @@ def home(
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and leave with its status."""
+    signal.signal(signal.SIGALRM, signal.default_int_handler)
+    sys.unraisablehook = _again
     sys.exit(run(arguments))
+
+
+def _again(lost: sys.UnraisableHookArgs) -> None:
+    """Python drops a Ctrl-C that lands in a weak reference's callback or a destructor: deliver it again."""
+    if lost.exc_type is KeyboardInterrupt:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+    else:
+        sys.__unraisablehook__(lost)
 
 
 def run(arguments: list[str] | None = None) -> int:
