@@ -185,6 +185,7 @@ def native(folder: Path, **more: str) -> Native:
         "STORE_USER": "strata",
         "STORE_PASSWORD": "sesame",
         "PREFECT_AUTH": "me:secret",
+        "HF_HUB_OFFLINE": "1",
     }
     made = Native(folder, addresses, secrets)
     made.addresses["/data"] = str(folder / "data")

@@ -55,13 +55,16 @@ def doctor(
 def gc(
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="One dataset; all if not given.")] = None,
     compact: Annotated[bool, typer.Option("--compact", help="Merge small files first.")] = False,
+    abandon: Annotated[
+        bool, typer.Option("--abandon", help="Also give up unfinished runs and what they computed.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Free what no version, tag, mix or run points to.
 
     Example: strata gc web --compact
     """
-    held = opened().gc(name, compact=compact)
+    held = opened().gc(name, compact=compact, abandon=abandon)
     rows = [{"dataset": dataset, **counts} for dataset, counts in held.items()]
     emit(json, held, lambda: table(rows, list(dict.fromkeys(key for row in rows for key in row)), empty="no datasets"))
 
