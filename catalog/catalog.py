@@ -268,13 +268,15 @@ class Catalog:
 
     def gc(self, name: str | None = None, *, compact: bool = False, **options: Any) -> dict[str, dict[str, int]]:
         """Collect what no version names, for one dataset or all; `compact` merges small files first."""
-        from catalog.store.gc import collect
+        from catalog.store.gc import collect, collect_locks
         from catalog.store.gc import compact as merge
 
         check(self, "write", name or "gc")
         done = {}
         for dataset in [self.resolve(name).dataset] if name else self.datasets():
             done[dataset.name] = (merge(self, dataset) if compact else {}) | collect(self, dataset, **options)
+        if name is None and (freed := collect_locks(self, **options)):
+            done["locks"] = freed
         return done
 
     # -- names ---------------------------------------------------------------------------------------------------

@@ -141,7 +141,7 @@ def retract(
             ) from None
         wanted |= set(found.column("sample_id").to_pylist())
     hits = {d.name: rows for d in cat.datasets() if len(rows := _rows_of(cat, d, wanted))}
-    mixes = _mixes_with(cat, set(hits))
+    mixes = _mixes_with(cat, {d.id for d in cat.datasets() if d.name in hits})
     receipt = {
         "reason": reason,
         "samples": len(wanted),
@@ -174,13 +174,14 @@ def _rows_of(cat: Catalog, dataset: Dataset, wanted: set[str]) -> np.ndarray:
     return np.concatenate(found) if found else np.empty(0, np.uint64)
 
 
-def _mixes_with(cat: Catalog, names: set[str]) -> list[str]:
+def _mixes_with(cat: Catalog, dataset_ids: set[str]) -> list[str]:
+    """Mixes with a part of one of these datasets; by id, because a dataset may be renamed after a mix was locked."""
     with cat.session() as session:
         held = session.exec(select(Mix)).all()
     return [
-        f"{m.name}@v{m.version}"
-        for m in held
-        if names & {part["dataset"].split("@")[0] for part in m.lock.get("parts", [])}
+        f"{mix.name}@v{mix.version}"
+        for mix in held
+        if dataset_ids & {part.get("dataset_id") for part in mix.lock.get("parts", [])}
     ]
 
 
@@ -258,7 +259,7 @@ def drop(cat: Catalog, name: str) -> None:
     """Take a dataset out of the catalog. Refused while a mix, a tag or a child dataset points to it."""
     check(cat, "write", name)
     dataset = cat.resolve(name).dataset
-    holders = [f"mix {m}" for m in _mixes_with(cat, {name})]
+    holders = [f"mix {m}" for m in _mixes_with(cat, {dataset.id})]
     holders += [f"dataset {d.name}" for d in cat.datasets() if (d.parent or "").split("@")[0] == name]
     with cat.session() as session:
         holders += [f"tag {t.name}" for t in session.exec(select(Tag).where(Tag.dataset_id == dataset.id))]

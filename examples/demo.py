@@ -73,7 +73,7 @@ def main() -> None:
     strata("mix show demo@v1")
 
     say("7. Pull: the order is a pure function of the lock; two ranks, then a training loop")
-    strata("pull demo@v1 --limit 3 --rank 0 --world 2")
+    strata("pull demo@v1 --limit 4 --rank 0 --world 2 --column sample_id --column source --column licence")
     train("demo@v1")
 
     say("8. Prove it")

@@ -85,3 +85,21 @@ def collect(cat: Catalog, dataset: Dataset, *, older_than_s: float = 3600.0, aba
 
     publish(cat, dataset.id, change, record)
     return result
+
+
+def collect_locks(cat: Catalog, *, older_than_s: float = 3600.0, abandon: bool = False) -> dict[str, int]:
+    """Remove row sets that no published mix names: what a crash between writing them and the mix's row leaves."""
+    import time
+
+    from catalog.meta.models import Mix
+
+    with cat.session() as session:
+        named = " ".join(str(mix.lock) for mix in session.exec(select(Mix)))
+    freed = {"bytes": 0, "files": 0}
+    for path in cat.settings.locks.glob("*") if cat.settings.locks.exists() else ():
+        old = abandon or time.time() - path.stat().st_mtime > older_than_s
+        if old and path.is_file() and path.stem not in named:
+            freed["bytes"] += path.stat().st_size
+            freed["files"] += 1
+            path.unlink()
+    return freed if freed["files"] else {}
