@@ -81,7 +81,7 @@ def test_a_read_token_reads_and_writes_nothing(api):
 
 
 def test_files_of_the_service_are_for_admins(api, tmp_path):
-    body = {"paths": [str(tmp_path / "web.jsonl")], "name": "again", "options": {"licence": "CC0-1.0"}}
+    body = {"paths": [str(tmp_path / "web.jsonl")], "name": "again", "licence": "CC0-1.0"}
     assert api("write").post("/ingest", json=body).status_code == 403
     held = api("admin").post("/ingest", json=body).json()
     assert held["counts"]["kept"] == 60 and held["licence"] == "CC0-1.0"
@@ -192,3 +192,11 @@ def test_every_request_of_a_token_is_audited(api):
             if row.object.startswith(("GET", "DEL"))
         ]
     assert rows == [("read token", "read", "GET /datasets"), ("write token", "request", "DELETE /datasets/nowhere")]
+
+
+def test_a_lost_database_is_503(api):
+    reader = api("read")
+    with api.cat.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE token RENAME TO gone")
+    answer = reader.get("/datasets")
+    assert answer.status_code == 503 and "the metadata database failed" in answer.json()["error"]

@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError
 from starlette.exceptions import HTTPException
 
 from catalog import Catalog
@@ -51,6 +52,7 @@ def create_app(cat: Catalog | None = None) -> FastAPI:
     app.add_exception_handler(StrataError, _strata_error)
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(DBAPIError, _database_error)
     app.middleware("http")(_limit_body)
 
     @app.get("/health", tags=["service"])
@@ -80,6 +82,11 @@ async def _bad_request(request: Request, error: Any) -> JSONResponse:
 
 async def _http_error(request: Request, error: Any) -> JSONResponse:
     return JSONResponse(_body(str(error.detail), {}), error.status_code, headers=error.headers)
+
+
+async def _database_error(request: Request, error: Any) -> JSONResponse:
+    reason = str(error.orig).strip().splitlines()[0] if error.orig else type(error).__name__
+    return JSONResponse(_body(f"the metadata database failed: {reason}; try again", {}), 503)
 
 
 async def _limit_body(request: Request, call_next: Any) -> Any:

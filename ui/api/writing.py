@@ -48,11 +48,25 @@ class PromoteRequest(Strict):
 
 
 class IngestRequest(Strict):
-    """Files where the service runs, into a dataset; options as in `Catalog.ingest`."""
+    """Files where the service runs, into a dataset; the fields are those of `Catalog.ingest`."""
 
     paths: list[str] = Field(min_length=1)
     name: str
-    options: dict[str, Any] = {}
+    kind: str | None = None
+    mapping: dict[str, str] = Field({}, description="role or row column -> field of the records")
+    key: str | None = None
+    reading: dict[str, Any] = Field({}, description="format, header, columns, delimiter, max_record_bytes")
+    expectations: dict[str, Any] = Field({}, description="bounds; one that fails leaves the version unpublished")
+    keep_going: bool = False
+    overlap: bool = False
+    tier: str | None = None
+    role: str | None = None
+    licence: str | None = None
+    licence_evidence: str | None = None
+    source: str | None = None
+    owner: str | None = None
+    note: str | None = None
+    use_class: str | None = None
 
 
 class SelectionRequest(Strict):
@@ -116,7 +130,7 @@ def promote(body: PromoteRequest, cat: Asked) -> dict[str, Any]:
 def ingest(body: IngestRequest, cat: Asked) -> Any:
     """Read files that the service can see; wants an admin token, as those files are the service's."""
     check(cat, "admin", f"ingest {body.name}")
-    return plain(cat.ingest(body.paths, body.name, **body.options))
+    return plain(cat.ingest(body.paths, body.name, **body.model_dump(exclude={"paths", "name"}, exclude_none=True)))
 
 
 @router.post("/mixes")
