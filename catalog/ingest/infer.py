@@ -21,6 +21,7 @@ from catalog.schema import KINDS
 SAMPLE = 200
 ENOUGH = 0.5
 LONG = 200
+LAST = 90
 
 
 def peek(source: Source, rows: int = SAMPLE) -> list[Row]:
@@ -101,6 +102,8 @@ def _finish(
                 used.add(found)
     why = f"{item.doc.splitlines()[0] if item.doc else item.name} {share:.0%} of {len(rows)} sampled records fit."
     key = key or _find_key(rows)
+    if item.rank >= LAST:  # nothing more telling fits
+        share /= 2
     return Mapping(item.kind, item.name, fields, row, key, round(share, 2), why, columns=tuple(map(str, names)))
 
 

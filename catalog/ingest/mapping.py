@@ -36,6 +36,7 @@ KEYS = (
     "id", "uid", "uuid", "guid", "doc_id", "docid", "document_id", "sample_id", "example_id", "task_id", "question_id",
     "prompt_id", "conversation_id", "row_id", "record_id", "warc_record_id", "key", "hash", "sha", "sha1", "sha256", "md5",
 )  # fmt: skip
+ABSENT: Any = object()
 VERSION = 1
 """Counts changes of what a mapping produces; part of its digest, so that files are read again after one."""
 
@@ -128,7 +129,7 @@ def _documents(rows: list[Row], name: str, limit: int, out: Mapped) -> bool:
 
     limit: bytes of a text, 0 where the chunk is no longer than that.
     """
-    texts = [row.pop(name, None) for row in rows]
+    texts = [row.pop(name, ABSENT) for row in rows]
     regular = set(map(type, texts)) <= {str} and "" not in texts and not any(map(str.isspace, texts))
     encoded: list[bytes] = []
     if regular:
@@ -140,7 +141,7 @@ def _documents(rows: list[Row], name: str, limit: int, out: Mapped) -> bool:
             regular = False
     if not regular:
         for row, text in zip(rows, texts, strict=True):
-            if text is not None:
+            if text is not ABSENT:
                 row[name] = text
         return False
     out.encoded += encoded

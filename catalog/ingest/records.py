@@ -157,7 +157,10 @@ def excerpt(record: bytes | str | Any) -> str:
     elif not isinstance(record, str):
         from catalog.ingest.turns import to_json
 
-        record = to_json(record)
+        try:
+            record = to_json(record)
+        except UnicodeEncodeError:
+            record = str(record)
     return record[:200].encode("utf-8", "replace").decode().replace("\x00", "\ufffd")
 
 

@@ -78,7 +78,7 @@ def _block(held: bytes, size: int, block: bytes, offset: int, line: int, limit: 
     lines = _whole(file)
     if size > limit:
         whole = size + first
-        reject = Reject(line, offset, OVERSIZE, f"{whole} bytes, the limit is {limit}", excerpt(held))
+        reject = Reject(line, offset, OVERSIZE, f"{whole - 1} bytes, the limit is {limit}", excerpt(held))
         offset, line = offset + whole, line + 1
         yield Chunk([], [], [], {"offset": offset, "line": line}, whole, [reject], flush=not lines)
     else:

@@ -7,6 +7,7 @@ A page without extractable text is quarantined as empty. Offsets count decompres
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -61,6 +62,7 @@ def _libraries(uri: str) -> tuple[Any, Any]:
         from warcio.archiveiterator import ArchiveIterator
     except ImportError as error:
         raise Missing(f"reading {uri} needs {error.name}: pip install 'strata-catalog[ingest]'") from None
+    logging.getLogger("trafilatura").setLevel(logging.ERROR)  # it warns of every page without text
     return ArchiveIterator, trafilatura.extract
 
 
