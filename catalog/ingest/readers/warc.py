@@ -29,16 +29,23 @@ def read(source: Source, at: dict[str, Any] | None) -> Iterator[Chunk]:
     with Stream(source.uri, source.storage, start) as stream:
         records = iterate(_Counted(stream))
         while True:
+            record, found, offset = None, None, stream.offset
             try:
-                record = next(records, None)
-                found = _page(record, source.options.max_record_bytes, extract) if record else None
-                offset = start + records.get_record_offset() if record else stream.offset  # this reads to its end
-            except BrokenFile:
-                raise
+                if record := next(records, None):
+                    found = _page(record, source.options.max_record_bytes, extract)
+                    whole = found is None or (isinstance(found, tuple) and found[0] == OVERSIZE)
+                    cut = not whole and record.raw_stream.limit > 0  # bytes that its header promises are not there
+                    offset = start + records.get_record_offset()  # this reads the record to its end
+                    if cut:
+                        raise ValueError(f"the record at byte {offset} is cut off")
+            except BrokenFile as error:
+                record, broken = None, error
             except Exception as error:
-                raise BrokenFile(
-                    f"{source.uri} is no valid WARC near record {number}: {error}; fetch it again"
-                ) from None
+                reason = f"{source.uri} is broken near record {number}: {error}"
+                record, broken = (
+                    None,
+                    BrokenFile(f"{reason}; fetch it again, or keep the pages before with --keep-going"),
+                )
             full = len(rows) + len(rejects) >= CHUNK_PAGES or offset - began > source.options.block_bytes
             if (record is None or full) and (rows or rejects):
                 yield Chunk(rows, lines, offsets, {"offset": offset, "line": number}, offset - began, rejects)
