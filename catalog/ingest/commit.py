@@ -242,7 +242,8 @@ def _quarantine(session: Session, work: Work) -> None:
 def _file(session: Session, work: Work, at: int, outcome: Outcome, version: int) -> None:
     """Remember the bytes that were read, so that they are not read twice."""
     item, counts = work.inputs[at], outcome.tally.files.get(str(at), {})
-    rows, bad = counts.get("kept", 0) + counts.get("held", 0), counts.get("quarantined", 0)
+    rows = sum(counts.get(fate, 0) for fate in ("kept", "held", "retracted"))
+    bad = counts.get("quarantined", 0)
     record = session.exec(
         select(SourceFile).where(SourceFile.dataset_id == work.dataset.id, SourceFile.uri == item.source.uri)
     ).first() or SourceFile(dataset_id=work.dataset.id, uri=item.source.uri, size=0, digest="")

@@ -29,7 +29,7 @@ def discover(
         get_reader(format)
     reading = ReadOptions(**{**options, "columns": tuple(options.get("columns") or ())})
     found: dict[str, Source] = {}
-    for path in map(os.fspath, paths):
+    for path in (os.fspath(given) for given in paths):
         for source in _expand(path, format, reading, storage or {}):
             found.setdefault(source.uri, source)
     if not found:
@@ -76,7 +76,7 @@ def _folder(folder: str, format: str | None, options: ReadOptions) -> list[Sourc
         return [Source(folder, label_of(folder, None), "folder", options)]
     data, text = [], False
     for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and not name.endswith(".lance"))
         for name in sorted(names):
             if _by_suffix(name) not in (None, "folder") or (format and not name.startswith(".")):
                 data.append(os.path.join(root, name))

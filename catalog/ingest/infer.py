@@ -35,14 +35,23 @@ def peek(source: Source, rows: int = SAMPLE) -> list[Row]:
 
 
 def infer_rows(
-    rows: Sequence[Row], *, kind: str | None = None, given: Given[str, str] | None = None, key: str | None = None
+    rows: Sequence[Row],
+    *,
+    kind: str | None = None,
+    given: Given[str, str] | None = None,
+    key: str | None = None,
+    guess: bool = True,
 ) -> Mapping:
-    """The mapping for a sample. given: role or row column -> field; kind and key win over what is found."""
+    """The mapping for a sample. given: role or row column -> field; kind and key win over what is found.
+
+    guess: whether the longest field may be taken for the text when no name says so.
+    """
     if kind is not None and kind not in KINDS:
         raise BadInput(f"kind {kind!r} is not one of {', '.join(KINDS)}")
     names = list(dict.fromkeys(name for row in rows for name in row))
     roles, columns, key = _split(dict(given or {}), names, key)
     tried: list[str] = []
+    best: tuple[float, Dialect, dict[str, str]] | None = None
     for item in dialects():
         if (kind and item.kind != kind) or (item.forced and not (kind or roles)):
             continue
@@ -51,12 +60,15 @@ def infer_rows(
         if not problem and share >= ENOUGH:
             return _finish(item, fields, columns, key, rows, names, share)
         tried.append(f"{item.name}: {problem or f'fits only {share:.0%} of the sample'}")
-        if item.name == "text" and not roles and (guess := _longest(rows, names, kind)):
-            share = success(item, rows, {"text": guess})
-            found = _finish(item, {"text": guess}, columns, key, rows, names, share)
-            return replace(
-                found, confidence=round(share / 2, 2), why=f"{guess} is the longest string field; {found.why}"
-            )
+        if not problem and (kind or roles) and (best is None or share > best[0]):
+            best = share, item, fields
+        if guess and item.name == "text" and not roles and (name := _longest(rows, names, kind)):
+            share = success(item, rows, {"text": name})
+            found = _finish(item, {"text": name}, columns, key, rows, names, share)
+            why = f"{name} is the longest string field; {found.why}"
+            return replace(found, confidence=round(share / 2, 2), why=why)
+    if best:  # it is what was asked for, though most records will be quarantined
+        return _finish(best[1], best[2], columns, key, rows, names, best[0])
     asked = f"kind {kind}" if kind else "the roles given"
     raise BadInput(
         f"the records do not fit {asked} ({'; '.join(tried[:3])}); their fields are {', '.join(map(str, names[:12]))}; "

@@ -248,7 +248,8 @@ def _date(value: Any) -> str | None:
         if 0 < seconds < 1e11 and seconds > 1e7:
             return datetime.fromtimestamp(seconds, UTC).isoformat()
         return str(value)
-    return value.isoformat() if hasattr(value, "isoformat") else None
+    stamp = getattr(value, "isoformat", None)
+    return str(stamp()) if callable(stamp) else None
 
 
 def _keys(rows: list[Row], name: str) -> list[str | None]:

@@ -53,18 +53,19 @@ def plan_inputs(
     key: str | None,
 ) -> list[Input]:
     """Fingerprint every source, find its mapping, and compare with what was ingested before. All are of one kind."""
-    mappings = _mappings(sources, kind or (dataset.kind if dataset else None), given, key)
+    mappings = _mappings(sources, kind, dataset, given, key)
     held = _held(cat, dataset) if dataset else []
     return [_input(cat, dataset, source, mappings[source.uri], held, name) for source in sources]
 
 
 def _mappings(
-    sources: Sequence[Source], kind: str | None, given: Given[str, str], key: str | None
+    sources: Sequence[Source], kind: str | None, dataset: Dataset | None, given: Given[str, str], key: str | None
 ) -> dict[str, Mapping]:
     """A mapping each; one that was found for an earlier source is used as long as it fits."""
     found: dict[str, Mapping] = {}
     latest: Mapping | None = None
     unread: list[tuple[Source, str]] = []
+    holder = (dataset.kind, dataset.name) if dataset else None  # what all must agree with, and whose kind that is
     for source in sources:
         try:
             rows = peek(source)
@@ -75,13 +76,8 @@ def _mappings(
             unread.append((source, problem))
             continue
         if latest is None or latest.reader != source.reader or not _fits(latest, rows):
-            wanted = key or (get_reader(source.reader).key if "key" not in given else None)
-            try:
-                latest = infer_rows(rows, kind=kind, given=given, key=wanted)
-            except BadInput as error:
-                raise BadInput(f"{source.uri}: {error.message}") from None
-            latest = replace(latest, reader=source.reader)
-            kind = kind or latest.kind
+            latest = _one_mapping(source, rows, kind, holder, given, key)
+            holder = holder or (latest.kind, source.uri)
         found[source.uri] = latest
     for source, problem in unread:
         if latest is None:
@@ -89,6 +85,27 @@ def _mappings(
             raise BadInput(f"{hint}{problem}; is it empty, or of another format than {source.reader} (--format)?")
         found[source.uri] = replace(latest, reader=source.reader)
     return found
+
+
+def _one_mapping(
+    source: Source, rows: Sequence[dict[str, Any]], kind: str | None, holder: tuple[str, str] | None,
+    given: Given[str, str], key: str | None,
+) -> Mapping:  # fmt: skip
+    """The mapping of a source, of the kind that was said, else of the kind the others have if it fits."""
+    key = key or (get_reader(source.reader).key if "key" not in given else None)
+    try:
+        mapping = infer_rows(rows, kind=kind, given=given, key=key)
+        if holder and mapping.kind != holder[0]:
+            try:
+                mapping = infer_rows(rows, kind=holder[0], given=given, key=key, guess=False)
+            except BadInput:
+                raise BadInput(
+                    f"it looks like {mapping.kind}, and {holder[1]} is {holder[0]}; ingest it under another name, or say "
+                    f"--kind {holder[0]}"
+                ) from None
+    except BadInput as error:
+        raise BadInput(f"{source.uri}: {error.message}") from None
+    return replace(mapping, reader=source.reader)
 
 
 def _fits(mapping: Mapping, rows: Sequence[dict[str, Any]]) -> bool:

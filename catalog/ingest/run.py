@@ -118,14 +118,8 @@ def ingest(
     dataset = _existing(cat, name, kind, said)
     sources = discover(paths, storage=cat.settings.storage, **_reading(reading, fragment_rows))
     inputs = plan_inputs(cat, dataset, sources, name=said.source or name, kind=kind, given=dict(mapping or {}), key=key)
-    found = inputs[0].mapping.kind
-    if other := next((item for item in inputs if item.mapping.kind != found), None):
-        raise BadInput(
-            f"{other.source.uri} looks like {other.mapping.kind}, {inputs[0].source.uri} like {found}: ingest them apart, "
-            "or say --kind"
-        )
     created = dataset is None
-    dataset = dataset or _create(cat, name, found, said)
+    dataset = dataset or _create(cat, name, inputs[0].mapping.kind, said)
     key_ = f"{dataset.id}:ingest:{_work_key(inputs, said, fragment_rows, keep_going)}"
     request = {"paths": list(map(str, paths)), "mapping": inputs[0].mapping.to_json() | {"preview": []}, **vars(said)}
     try:

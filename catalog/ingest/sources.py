@@ -24,7 +24,7 @@ import yaml
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from catalog.errors import BadInput, NotFound, Refused, StrataError
-from catalog.ingest.expectations import Expectations
+from catalog.ingest.expectations import Expectations, parse_expectations
 from catalog.ingest.overlap import overlap_with_others
 from catalog.ingest.run import ingest
 from catalog.refs import check_name
@@ -58,7 +58,9 @@ class SourceSpec(BaseModel):
     owner: str | None = Field(None, description="who answers for it")
     note: str | None = Field(None, description="why it is here")
     keep_going: bool = Field(False, description="keep the rows before the place where a file is broken")
-    expectations: Expectations = Field(Expectations(), description="bounds that must hold, else nothing is published")
+    expectations: Expectations = Field(
+        default_factory=lambda: parse_expectations(None), description="bounds that must hold, else nothing is published"
+    )
 
     @field_validator("uri", mode="before")
     @classmethod
@@ -143,7 +145,8 @@ def _one(cat: Catalog, spec: SourceSpec, progress: Any) -> SourceResult:
     except Cancelled:
         raise
     except Refused as error:
-        failed = "; ".join(map(str, error.facts.get("missing", ()))) or error.message
+        items = error.facts.get("missing")
+        failed = "; ".join(str(item) for item in items) if isinstance(items, list) and items else error.message
         return SourceResult(spec.name, "failed expectation", unchanged=before, failed=failed, licence=spec.licence)
     except (StrataError, OSError) as error:
         return SourceResult(spec.name, "error", unchanged=before, error=str(error), licence=spec.licence)

@@ -144,7 +144,7 @@ class _Loop:
         job = Job(item.source, item.mapping, work.source, defaults, place)
         left = item.finger.size - (place or {}).get("offset", 0)
         cores = min(len(os.sched_getaffinity(0)), MOST)
-        chunks = prepare_beside(job, cores) if left >= LARGE and cores > 1 else prepare(job)
+        chunks: Any = prepare_beside(job, cores) if left >= LARGE and cores > 1 else prepare(job)
         self.place = (at, place)
         try:
             for chunk in self._waiting(chunks):

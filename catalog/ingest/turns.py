@@ -223,7 +223,7 @@ def text_of(row: dict[str, Any], field: str) -> str:
 def optional_text(row: dict[str, Any], field: str | None) -> str | None:
     """A string of a row, taken out of it; None where it is null or not there."""
     value = row.get(field) if field else None
-    if value is None:
+    if field is None or value is None:
         return None
     if not isinstance(value, str):
         raise Unusable(WRONG_TYPE, f"{field} is {type_name(value)}, not a string")

@@ -68,7 +68,7 @@ class _Child:
         self.process = subprocess.Popen(
             [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0
         )
-        self.frames: queue.Queue[bytearray | None] = queue.Queue(2)
+        self.frames: queue.Queue[bytes | bytearray | None] = queue.Queue(2)
         self.ended = threading.Event()
         _send(self.process.stdin, pickle.dumps(job))  # type: ignore[arg-type]
         self.process.stdin.close()  # type: ignore[union-attr]
@@ -76,7 +76,7 @@ class _Child:
         self.thread.start()
 
     def _listen(self) -> None:
-        body: bytearray | None = bytearray()
+        body: bytes | bytearray | None = bytearray()
         while body is not None:
             body = _receive(self.process.stdout)
             while not self.ended.is_set():
@@ -116,7 +116,7 @@ def _send(pipe: BinaryIO, body: bytes | pa.Buffer) -> None:
             part = part[pipe.write(part) :]
 
 
-def _receive(pipe: Any) -> bytes | None:
+def _receive(pipe: Any) -> bytes | bytearray | None:
     head = _exactly(pipe, LENGTH.size)
     if head is None:
         return None

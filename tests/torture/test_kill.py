@@ -1,7 +1,7 @@
 """kill -9 at random moments of ingest, score, promote and publish: the same command completes, nothing is lost or doubled.
 
-    pytest tests/torture                # 10 seeded kills
-    make torture                        # 50
+pytest tests/torture                # 10 seeded kills
+make torture                        # 50
 """
 
 import multiprocessing as mp

@@ -152,7 +152,7 @@ def single_turn(fields: dict[str, str]) -> Convert:
 
     def convert(row: Row) -> Row:
         words = optional_text(row, system)
-        turns = [message("system", words)] if has_text(words) else []
+        turns = [message("system", words)] if words is not None and has_text(words) else []
         turns.append(message("user", text_of(row, name)))
         return {"text": render(turns), "messages": turns}
 

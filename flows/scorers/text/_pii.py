@@ -54,8 +54,8 @@ def _emails(text: str) -> Iterator[tuple[int, int]]:
             first -= 1
         local = text[first:at].lstrip(".'%+-")
         domain = _DOMAIN.match(text, at)
-        usable = domain and local and len(local) <= 64 and local[-1] not in ".'" and _LOCAL.fullmatch(local)
-        if usable and not _RESERVED.search(domain[1]) and not _FILE.search(domain[1]):
+        usable = local and len(local) <= 64 and local[-1] not in ".'" and _LOCAL.fullmatch(local)
+        if domain and usable and not _RESERVED.search(domain[1]) and not _FILE.search(domain[1]):
             yield at - len(local), domain.end()
         at = text.find("@", at + 1)
 

