@@ -38,7 +38,7 @@ def main() -> None:
     options = parser.parse_args()
     home = Path(os.environ.setdefault("STRATA_HOME", str(ROOT / "strata-home")))
     began = time.perf_counter()
-    rows = "" if options.full else "--sample 120"
+    rows = "" if options.full else "--sample 100"
 
     say(f"1. A catalog in {home.name}/: nothing to install, no network")
     strata("init")
@@ -47,11 +47,12 @@ def main() -> None:
     strata("ingest --sources examples/sources.yaml")
     strata("datasets")
 
-    say("3. Score the web pages through Prefect: a deployment on the home's own server")
+    say("3. Score the web pages through Prefect: a deployment on the home's own server"
+        + ("" if options.full else "; model-based columns on a sample of at most 60,000 tokens"))
     strata("plan web langid gopher_quality minhash perplexity")
     strata("score web langid gopher_quality gopher_repetition fineweb_lines text_length token_count --on home")
     strata(f"score web perplexity bits_per_byte --param max_tokens=256 {rows}")
-    strata("score web minilm --param max_tokens=128" + ("" if options.full else " --sample 300"))
+    strata("score web minilm --param max_tokens=128" + ("" if options.full else " --sample 250"))
 
     say("4. Promote: the recipe runs what is missing, the contract checks it, every drop has a reason")
     strata("promote web --to L2 --where \"chars > 500\"", may_refuse=True)
