@@ -7,7 +7,7 @@ import pytest
 from catalog import states
 from catalog.errors import BadInput, Missing, NotFound
 from catalog.meta.models import Recipe
-from catalog.plugins import Out, scorer
+from catalog.plugins import REGISTRY, Out, scorer
 from catalog.search import build_index, notes, search
 from catalog.testing import append_texts, attach_columns, errors_of
 
@@ -29,11 +29,18 @@ def toy(texts):
     return np.array([[sum(w in t.casefold() for w in axis) for axis in AXES] + [0] * 5 for t in texts], np.float32)
 
 
-@scorer("toy_meaning", version="1", reads=["text"], cost="cpu", citation="ours",
-        writes=[Out("meaning", pa.list_(pa.float32(), 8), "counts of words on three topics")])  # fmt: skip
-def toy_meaning(batch, ctx):
-    """Counts of words on three topics."""
-    return {"meaning": pa.array(list(toy(batch["text"].to_pylist())), pa.list_(pa.float32(), 8))}
+@pytest.fixture
+def toy_meaning():
+    """A scorer that is here for one test."""
+
+    @scorer("toy_meaning", version="1", reads=["text"], cost="cpu", citation="ours",
+            writes=[Out("meaning", pa.list_(pa.float32(), 8), "counts of words on three topics")])  # fmt: skip
+    def made(batch, ctx):
+        """Counts of words on three topics."""
+        return {"meaning": pa.array(list(toy(batch["text"].to_pylist())), pa.list_(pa.float32(), 8))}
+
+    yield made
+    del REGISTRY["scorer"]["toy_meaning"]
 
 
 @pytest.fixture
@@ -132,7 +139,7 @@ def test_without_vectors_hybrid_says_that_it_is_text_alone(cat):
         search(cat, "plain", like="f" * 32)
 
 
-def test_words_are_embedded_by_the_scorer_that_made_the_column(cat):
+def test_words_are_embedded_by_the_scorer_that_made_the_column(cat, toy_meaning):
     append_texts(cat, "web", TOPICS)
     vectors = pa.array(list(toy(TOPICS)), pa.list_(pa.float32(), 8))
     attach_columns(cat, "web", {"meaning": vectors}, scorer="toy_meaning")
