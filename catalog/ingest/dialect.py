@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from catalog.ingest.records import EMPTY
 from catalog.ingest.turns import Unusable
 from catalog.plugins import register
 
@@ -113,12 +114,13 @@ def match(item: Dialect, rows: Sequence[Row], given: Mapping[str, str]) -> tuple
 
 
 def success(item: Dialect, rows: Sequence[Row], fields: dict[str, str]) -> float:
-    """Share of sample rows that the compiled dialect accepts."""
-    convert, good = item.compile(fields), 0
+    """Share of sample rows that are of this shape. An empty record says nothing about its shape."""
+    convert, good, empty = item.compile(fields), 0, 0
     for row in rows:
         try:
             convert(dict(row))
             good += 1
-        except Unusable:
-            pass
-    return good / len(rows) if rows else 0.0
+        except Unusable as problem:
+            empty += problem.args[0] == EMPTY
+    told = len(rows) - empty
+    return good / told if told else 0.5

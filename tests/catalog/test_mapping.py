@@ -333,6 +333,13 @@ def test_infer_shows_five_rows_as_they_would_be_stored(tmp_path):
     assert mapping.preview[2]["quarantined"] == "missing field" and "89% of 9" in mapping.why
 
 
+def test_empty_records_do_not_change_what_a_file_is():
+    rows = [{"text": "a page", "n": 1}, *[{"text": "", "n": 2}] * 9]
+    mapping, out = mapped(rows)
+    assert mapping.dialect == "text" and len(out.rejects) == 9
+    assert infer_rows([{"text": "", "n": 2}]).dialect == "text"
+
+
 def test_every_dialect_says_what_it_is():
     for item in dialects():
         assert item.doc and item.kind and set(item.needs) <= set(item.roles)
