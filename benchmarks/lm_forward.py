@@ -2,7 +2,7 @@
 
     python benchmarks/lm_forward.py --data examples/data --tokens 20000
 
-bare     the transformers model alone, full logits, on texts already tokenised and batched by length; nothing is scored
+bare     the transformers model alone, full logits, on texts already tokenised and batched by length in the same batches
 strata   the scorer `lm_stats` from Arrow in to Arrow out: tokenising, batching, forward pass, statistics
 naive    texts in file order, eight at a time, padded to the longest, attention mask, cross entropy of all logits
 

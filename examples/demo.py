@@ -47,15 +47,17 @@ def main() -> None:
     strata("ingest --sources examples/sources.yaml")
     strata("datasets")
 
-    say("3. Score the web pages through Prefect: a deployment on the home's own server"
-        + ("" if options.full else "; model-based columns on a sample of at most 60,000 tokens"))
+    say(
+        "3. Score the web pages through Prefect: a deployment on the home's own server"
+        + ("" if options.full else "; model-based columns on a sample of at most 60,000 tokens")
+    )
     strata("plan web langid gopher_quality minhash perplexity")
     strata("score web langid gopher_quality gopher_repetition fineweb_lines text_length token_count --on home")
     strata(f"score web perplexity bits_per_byte --param max_tokens=256 {rows}")
     strata("score web minilm --param max_tokens=128" + ("" if options.full else " --sample 250"))
 
     say("4. Promote: the recipe runs what is missing, the contract checks it, every drop has a reason")
-    strata("promote web --to L2 --where \"chars > 500\"", may_refuse=True)
+    strata('promote web --to L2 --where "chars > 500"', may_refuse=True)
     strata("promote web --to L1 --as web-l1")
     strata("promote web-l1 --to L2 --recipe select-web --set labels=web --as web-l2")
     strata("promote sft --to L1 --as sft-l1")
@@ -63,9 +65,13 @@ def main() -> None:
     strata("promote math --to L1 --as math-l1")
 
     say("5. Query: SQL over datasets, versions and the catalog itself")
-    strata("sql \"SELECT verdict_web_l1 AS verdict, count(*) AS pages, round(avg(chars)) AS mean_chars FROM web GROUP BY 1 ORDER BY 2 DESC\"")
-    strata("sql \"SELECT dataset, alias, covered FROM strata.columns WHERE scorer IN ('lm_stats', 'minilm') ORDER BY 1, 2\"")
-    strata("search web \"how to cook rice\" --mode text --limit 3")
+    strata(
+        'sql "SELECT verdict_web_l1 AS verdict, count(*) AS pages, round(avg(chars)) AS mean_chars FROM web GROUP BY 1 ORDER BY 2 DESC"'
+    )
+    strata(
+        "sql \"SELECT dataset, alias, covered FROM strata.columns WHERE scorer IN ('lm_stats', 'minilm') ORDER BY 1, 2\""
+    )
+    strata('search web "how to cook rice" --mode text --limit 3')
 
     say("6. Mix: check the parts against the evals, publish a spec, get a lock")
     strata("score math-l1 eval_overlap")

@@ -227,10 +227,12 @@ def _run_counts(counts: Counter[str]) -> dict[str, int]:
 def _quarantine(session: Session, work: Work) -> None:
     """List the rejects of this reading in place of those of earlier readings of the same files."""
     for item in work.inputs:
-        if item.status == "changed":
-            uri = item.source.uri
-            mine = (Quarantine.file == uri) | Quarantine.file.startswith(uri + "/", autoescape=True)  # type: ignore[attr-defined]
-            session.execute(delete(Quarantine).where(Quarantine.dataset_id == work.dataset.id, mine))  # type: ignore[arg-type]
+        if item.status == "unchanged":
+            continue
+        uri, first = item.source.uri, (item.start or {}).get("line", 0)
+        mine = (Quarantine.file == uri) | Quarantine.file.startswith(uri + "/", autoescape=True)  # type: ignore[attr-defined]
+        read = Quarantine.line.is_(None) | (Quarantine.line >= first)  # type: ignore[union-attr, operator]
+        session.execute(delete(Quarantine).where(Quarantine.dataset_id == work.dataset.id, mine, read))  # type: ignore[arg-type]
     units = session.exec(select(Checkpoint.unit).where(Checkpoint.key == work.key).order_by(Checkpoint.unit)).all()
     for unit in units:
         held = session.exec(select(Checkpoint.payload).where(Checkpoint.key == work.key, Checkpoint.unit == unit)).one()
@@ -247,8 +249,8 @@ def _file(session: Session, work: Work, at: int, outcome: Outcome, version: int)
     record = session.exec(
         select(SourceFile).where(SourceFile.dataset_id == work.dataset.id, SourceFile.uri == item.source.uri)
     ).first() or SourceFile(dataset_id=work.dataset.id, uri=item.source.uri, size=0, digest="")
-    if item.status == "appended":
-        rows, bad = record.rows + rows, record.quarantined + bad
+    if item.status == "appended" and item.previous is not None:
+        rows, bad = item.previous.rows + rows, item.previous.quarantined + bad
     record.size, record.digest, record.mapping = item.finger.size, item.finger.digest, item.reading
     record.rows, record.quarantined, record.version, record.run_id = rows, bad, version, work.run_id
     session.add(record)

@@ -161,7 +161,7 @@ def _reading(reading: dict[str, Any] | None, fragment_rows: int) -> dict[str, An
     known = {"format", "header", "columns", "delimiter", "max_record_bytes"}
     if unknown := set(reading or ()) - known:
         raise BadInput(f"no reading option {sorted(unknown)[0]!r}; there are {', '.join(sorted(known))}")
-    return {**(reading or {}), "block_bytes": max(1 << 12, min(4 << 20, fragment_rows << 10))}
+    return {**(reading or {}), "block_bytes": max(1 << 12, min(4 << 20, fragment_rows << 7))}
 
 
 def _existing(cat: Catalog, name: str, kind: str | None, said: Facts) -> Dataset | None:

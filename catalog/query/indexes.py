@@ -82,11 +82,13 @@ def index_kind(cat: Catalog, name: str, what: str) -> tuple[str, str]:
             return column, "IVF_FLAT" if field.type.list_size % 8 else "IVF_RQ"  # which packs eight at a time
         values = (computed[what].statistics.get("distinct") or FEW_VALUES + 1) <= FEW_VALUES
     elif what in own.names and what != "removed":
-        column, field = what, own.field(what)
+        column, field = what, cat.lance(found.dataset.name).schema.field(what)
         facets = (found.version.statistics if found.version else {}).get("facets", {})
         values = what in facets and len(facets[what]) < FEW_VALUES
     else:
         raise NotFound(f"column of {found.dataset.name}", what, [*own.names, *computed])
+    if pa.types.is_dictionary(field.type):
+        raise BadInput(f"{what} is kept as codes of its values, which need no index")
     if pa.types.is_nested(field.type):
         raise BadInput(f"{what} holds {field.type}, which cannot be indexed: index text, a vector or a plain column")
     return column, "BITMAP" if values else "BTREE"

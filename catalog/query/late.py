@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from catalog.query.statements import Statement, dicts
-from catalog.query.views import ROW_ID, View, readable
+from catalog.query.views import ROW_ID, View, is_wide, readable
 
 MOST_ROWS = 20_000
 ROWWISE_CLASSES = {"COLUMN_REF", "CONSTANT", "CAST", "COMPARISON", "CONJUNCTION", "OPERATOR", "BETWEEN", "CASE"}
@@ -48,7 +48,7 @@ def narrowed(statement: Statement, view: View, limit: int | None) -> Narrowed | 
     items = node["select_list"]
     conditions = [node["where_clause"], modifiers.get("ORDER_MODIFIER")]
     read = names(conditions)
-    wide = {name.lower() for name, kind in view.types().items() if not _fixed(kind)} - read
+    wide = {name.lower() for name, kind in view.types().items() if is_wide(kind)} - read
     heavy = [item for item in items if item["class"] == "STAR" or names(item) & wide]
     if not heavy or read & {(item.get("alias") or "").lower() for item in heavy}:
         return None
@@ -165,10 +165,3 @@ def _limit(cut: dict[str, Any] | None, rows: int) -> dict[str, Any]:
 def _by_place(item: dict[str, Any]) -> bool:
     """ORDER BY 2 and ORDER BY ALL mean places of the select list."""
     return item["class"] in ("CONSTANT", "STAR")
-
-
-def _fixed(kind: pa.DataType) -> bool:
-    try:
-        return kind.bit_width <= 64
-    except ValueError:
-        return False

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog.testing import sentences
+from flows.models.loading import quiet_transformers
 
 
 def tiny_language_model(folder: Path, *, bos: bool = False, family: str = "Llama", seed: int = 0, **config: Any) -> str:
@@ -19,6 +20,7 @@ def tiny_language_model(folder: Path, *, bos: bool = False, family: str = "Llama
     import transformers
 
     size = _tokenizer(folder, ["<s>"], before="<s>" if bos else None)
+    quiet_transformers(str(folder))
     small = {
         "vocab_size": size,
         "hidden_size": 32,
@@ -41,6 +43,7 @@ def tiny_encoder(folder: Path, *, dimensions: int = 384, seed: int = 0) -> str:
     from transformers import BertConfig, BertModel
 
     size = _tokenizer(folder, ["[CLS]", "[SEP]"], before="[CLS]", after="[SEP]")
+    quiet_transformers(str(folder))
     torch.manual_seed(seed)
     options = BertConfig(
         vocab_size=size,

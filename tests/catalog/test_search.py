@@ -198,15 +198,15 @@ def test_filters(web):
 
 
 def test_scalar_indexes_by_kind_of_column(web):
-    assert build_index(web, "web", "source")["kind"] == "BITMAP"
+    assert build_index(web, "web", "file")["kind"] == "BITMAP"
     assert build_index(web, "web", "sample_id")["kind"] == "BTREE"
     sample = next(iter(web.scan("web", ["sample_id"]))).column(0)[3].as_py()
     assert web.sql("SELECT text FROM web WHERE sample_id = ?", params=[sample]).rows()[0]["text"] == TOPICS[3]
-    assert web.sql("SELECT count(*) AS n FROM web WHERE source = 'web' AND chars > 0").rows() == [{"n": 7}]
+    assert web.sql("SELECT count(*) AS n FROM web WHERE file IS NULL AND chars > 0").rows() == [{"n": 7}]
     with pytest.raises(NotFound, match="source"):
         build_index(web, "web", "sorce")
     append_texts(web, "web", ["new"])
-    assert web.sql("SELECT count(*) AS n FROM web WHERE source = 'web' AND chars > 0").rows() == [{"n": 8}]
+    assert web.sql("SELECT count(*) AS n FROM web WHERE file IS NULL AND chars > 0").rows() == [{"n": 8}]
 
 
 def test_bad_input(web, cat):

@@ -135,6 +135,43 @@ def test_fetching_wide_columns_late_changes_no_answer(web, monkeypatch):
         assert late.arrow().schema.names == plain.columns
 
 
+def test_few_rows_are_fetched_and_many_are_read_with_one_answer(web, monkeypatch):
+    queries = [
+        "SELECT max(text), count(*), sum(half), min(sample_id) FROM web WHERE quality < 0.3",
+        "SELECT string_agg(text ORDER BY sample_id), max(meta) FROM \"web@v1\" WHERE quality < 0.3 AND source = 'web'",
+        "SELECT max(embedding[1]), max(text) FROM web WHERE judge_state = 1 AND language = 'de'",
+        "SELECT count(DISTINCT text) FROM web WHERE quality < -1",
+    ]
+    answers = []
+    for few in (2.0, -1.0):
+        monkeypatch.setattr("catalog.query.views.FEW", few)
+        answers.append([one(web, query) for query in queries])
+    assert answers[0] == answers[1] and answers[0][3] == [(0,)]
+
+
+def test_conditions_on_dictionaries_are_decided_once_a_value():
+    import pyarrow.compute as pc
+
+    from catalog.query.views import filtered
+
+    values = ["a", None, "b", "c", None, "a"]
+    plain = pa.record_batch({"s": pa.array(values), "n": pa.array(range(6))})
+    coded = plain.set_column(0, "s", plain.column("s").dictionary_encode())
+    s, n = pc.field("s"), pc.field("n")
+    for test in (
+        s == "a",
+        s != "a",
+        s.is_null(),
+        ~s.is_null(),
+        s.isin(["a", "c"]),
+        (s == "a") & (n > 2),
+        (s > "a") | (n < 1),
+    ):
+        assert filtered(coded, test).column("n").to_pylist() == plain.filter(test).column("n").to_pylist(), str(test)
+        assert pa.types.is_dictionary(filtered(coded, test).schema.field("s").type)
+    assert filtered(coded.slice(1, 3), s == "b").column("n").to_pylist() == [2]
+
+
 def test_row_limit_is_visible(web):
     result = web.sql("SELECT sample_id FROM web", limit=10)
     assert (len(result), result.truncated) == (10, True) and "first 10 rows" in result.note

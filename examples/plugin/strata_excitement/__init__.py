@@ -1,0 +1,1 @@
+"""Scorers of ours; each module below this package holds one."""

@@ -1,0 +1,157 @@
+"""The web page in headless Chromium: it draws in both themes, links and clicks move the address, samples stay text."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from catalog import Catalog
+from catalog.testing import sentences, write_jsonl
+from flows import score
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium: apt-get install chromium"),
+]
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
+
+ROOT = Path(__file__).parents[2]
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]  # fmt: skip
+EVIL = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'> and more words to read"
+VIEWS = {
+    "home": "/",
+    "card": "/dataset?ref=web",
+    "samples": "/dataset?ref=web&tab=samples",
+    "columns": "/dataset?ref=web&tab=columns&column=word_count",
+    "lineage": "/dataset?ref=web&tab=lineage",
+    "flows": "/flows?dataset=web&scorer=langid",
+    "sql": "/sql?q=SELECT+source,count(*)+AS+rows+FROM+web+GROUP+BY+1",
+    "mixes": "/mixes",
+}
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory) -> Iterator[str]:
+    """A server over a small home."""
+    folder = tmp_path_factory.mktemp("browser")
+    cat = Catalog.open(folder / "home")
+    cat.ingest([write_jsonl(folder / "web.jsonl", [EVIL, *sentences(60)])], "web", licence="MIT")
+    score(cat, "web", ["gopher_quality"])
+    cat.publish_mix({"name": "blend", "parts": [{"dataset": "web"}]})
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "ui/web/app.py", "--server.port", str(port),
+               "--server.address", "127.0.0.1"]  # fmt: skip
+    given = os.environ | {"STRATA_HOME": str(folder / "home")}
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(command, cwd=ROOT, env=given, stdout=log, stderr=log)
+        try:
+            yield _await(f"http://127.0.0.1:{port}", server)
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+def _await(url: str, server: subprocess.Popen) -> str:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            urllib.request.urlopen(f"{url}/_stcore/health", timeout=1)
+            return url
+        except OSError:
+            time.sleep(0.2)
+    raise AssertionError("the web server did not start")
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as play:
+        held = play.chromium.launch(executable_path=shutil.which("chromium"), headless=True, args=FLAGS)
+        yield held
+        held.close()
+
+
+@pytest.fixture
+def page(browser):
+    """A page that fails the test when its scripts do."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    held = context.new_page()
+    errors: list[str] = []
+    held.on("pageerror", lambda error: errors.append(str(error)))
+    yield held
+    context.close()
+    assert not errors
+
+
+def settled(page, url: str) -> None:
+    """Wait until the first markup is there and the script has ended."""
+    page.goto(url)
+    page.wait_for_selector(".sx-live > *", timeout=60_000)
+    page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')", timeout=60_000)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_every_view_draws_in_both_themes_without_overflow(browser, address, theme, tmp_path):
+    context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme=theme)
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    for name, path in VIEWS.items():
+        settled(page, address + path)
+        assert page.locator("[role=alert].sx-note").count() == 0, name
+        assert page.evaluate("getComputedStyle(document.querySelector('.stApp')).colorScheme") == theme
+        wide = page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth - innerWidth")
+        assert wide <= 0, f"{name} is {wide} pixels too wide"
+        shot = tmp_path / f"{name}_{theme}.png"
+        page.screenshot(path=shot)
+        assert shot.stat().st_size > 10_000, name
+    context.close()
+    assert not errors
+
+
+def test_a_card_opens_its_dataset_and_a_row_its_sample(page, address):
+    settled(page, address)
+    page.click("a.sx-card:has-text('web')")
+    page.wait_for_url("**/dataset?ref=web")
+    page.click("nav.sx-tabs >> text=Samples")
+    page.wait_for_url("**tab=samples**")
+    page.wait_for_selector(".sx-rows tbody tr")
+    page.click(".sx-rows tbody tr:nth-child(3)")
+    page.wait_for_url("**row=**")
+    chosen = page.inner_text(".sx-rows tbody tr:nth-child(3) .sx-mono")
+    page.wait_for_function(f"document.querySelector('.sx-detail').innerText.includes('{chosen}')")
+    page.click("th:has-text('chars')")
+    page.wait_for_url("**sort=chars**")
+    page.wait_for_selector("th.on:has-text('chars')")
+
+
+def test_an_address_opens_the_same_view_again(page, address):
+    settled(page, address + "/dataset?ref=web&tab=samples&where=word_count+%3E+40&sort=word_count&order=up")
+    page.wait_for_selector("text=matching, 61 in all")
+    counts = [int(text) for text in page.locator(".sx-rows tbody tr td:nth-child(3)").all_inner_texts()]
+    assert counts == sorted(counts)
+    assert counts[0] > 40
+    assert page.input_value("input[aria-label=Filter]") == "word_count > 40"
+
+
+def test_a_hostile_sample_is_shown_and_does_nothing(page, address):
+    settled(page, address + "/dataset?ref=web&tab=samples")
+    page.wait_for_selector(".sx-detail")
+    assert "<script>window.hacked = 1</script>" in page.inner_text(".sx-detail")
+    assert page.evaluate("window.hacked") is None
+
+
+def test_a_scorer_is_chosen_and_its_plan_appears(page, address):
+    settled(page, address + "/flows?dataset=web")
+    page.click(".sx-pick-row:has-text('text_length')")
+    page.wait_for_url("**scorer=text_length**")
+    page.wait_for_selector("text=strata score web text_length")

@@ -1,0 +1,1 @@
+"""The web page: `streamlit run ui/web/app.py`, or `strata ui`."""

@@ -1,0 +1,1 @@
+"""Figures drawn as SVG, so that they follow the theme and cost no round trip."""

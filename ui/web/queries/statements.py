@@ -1,0 +1,139 @@
+"""The SQL page: what can be named, examples that run on what is there, and the filter inside a simple statement."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from catalog import Catalog
+from catalog.query.system import HIDDEN, TABLES, arrow_type
+from catalog.query.views import open_view
+
+TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")+"|[A-Za-z_][A-Za-z0-9_]*|\d+\.?\d*|\s+|.""", re.DOTALL)
+AFTER = {"group", "order", "limit", "offset", "having", "window", "qualify", "union", "except", "intersect", "using"}
+
+
+class Filter(NamedTuple):
+    """SELECT ... FROM dataset WHERE where: a row set that can be saved as a selection."""
+
+    ref: str
+    where: str
+
+
+def columns_of(cat: Catalog, name: str) -> list[tuple[str, str]]:
+    """Columns of a dataset view or of a system table, with short type names."""
+    if name.startswith("strata."):
+        table = TABLES[name.removeprefix("strata.")].__table__  # type: ignore[attr-defined]
+        held = [("dataset", "string")] if "dataset_id" in table.columns else []
+        return held + [
+            (column.name, str(arrow_type(column.type))) for column in table.columns if column.name not in HIDDEN
+        ]
+    return [(column, short(str(kind))) for column, kind in open_view(cat, name).types().items()]
+
+
+def system_tables() -> list[str]:
+    return [f"strata.{name}" for name in TABLES]
+
+
+def short(kind: str) -> str:
+    """list<item: struct<...>> and vectors in a word."""
+    if kind.startswith("list<") and "struct<" in kind:
+        return "list of struct"
+    if match := re.match(r"fixed_size_list<.*?>?\[(\d+)\]", kind):
+        return f"vector[{match[1]}]"
+    return re.sub(r"<item: (\w+)>", r" of \1", kind)
+
+
+def examples(cat: Catalog) -> list[tuple[str, str]]:
+    """Title and query; each names only what exists."""
+    made = []
+    datasets = sorted(cat.datasets(), key=lambda dataset: -dataset.rows)
+    held = {dataset.name: {column.alias: column for column in cat.columns(dataset.name)} for dataset in datasets[:8]}
+    if datasets:
+        first = datasets[0].name
+        made.append(
+            (
+                "newest rows",
+                f'SELECT sample_id, source, licence, chars, left(text, 120) AS text\nFROM "{first}"\nLIMIT 100',
+            )
+        )
+        made.append(
+            (
+                "rows by source and licence",
+                f"SELECT source, coalesce(licence, 'unknown') AS licence, count(*) AS rows, sum(chars) AS chars\nFROM \"{first}\"\nGROUP BY ALL ORDER BY rows DESC",
+            )
+        )
+    if found := next((name for name, columns in held.items() if "language" in columns), None):
+        made.append(
+            (
+                "rows by language",
+                f'SELECT language, count(*) AS rows, round(avg(language_confidence), 3) AS confidence\nFROM "{found}"\nGROUP BY language ORDER BY rows DESC',
+            )
+        )
+    if found := next(
+        (name for name, columns in held.items() if any(c.scorer == "promote" for c in columns.values())), None
+    ):
+        verdict = next(c.alias for c in held[found].values() if c.scorer == "promote")
+        made.append(
+            (
+                "why rows were dropped",
+                f'SELECT {verdict} AS reason, count(*) AS rows, sum(chars) AS chars\nFROM "{found}"\nGROUP BY reason ORDER BY rows DESC',
+            )
+        )
+    if found := next((name for name, columns in held.items() if "word_count" in columns), None):
+        made.append(
+            (
+                "long English pages",
+                f'SELECT sample_id, word_count, left(text, 120) AS text\nFROM "{found}"\nWHERE word_count > 500'
+                + (" AND language = 'en'" if "language" in held[found] else "")
+                + "\nLIMIT 100",
+            )
+        )
+    made.append(
+        (
+            "the catalog",
+            "SELECT name, tier, kind, rows, coalesce(licence, 'unknown') AS licence, parent\nFROM strata.datasets ORDER BY tier, name",
+        )
+    )
+    made.append(
+        (
+            "coverage of every column",
+            "SELECT dataset, alias, scorer, covered, type\nFROM strata.columns ORDER BY dataset, scorer, alias",
+        )
+    )
+    made.append(
+        (
+            "recent runs",
+            "SELECT verb, dataset, status, counts, cost, started, finished\nFROM strata.runs ORDER BY started DESC LIMIT 50",
+        )
+    )
+    return made
+
+
+def simple_filter(cat: Catalog, query: str) -> Filter | None:
+    """The filter of `SELECT ... FROM one_dataset WHERE ...`; None for every other statement."""
+    words = [token for token in TOKEN.findall(query.strip().rstrip(";"))]
+    plain = [(at, token.lower()) for at, token in enumerate(words) if not token.isspace()]
+    if not plain or plain[0][1] != "select":
+        return None
+    depth, at_from, at_where, end = 0, None, None, len(words)
+    for at, token in plain:
+        depth += (token == "(") - (token == ")")
+        if depth:
+            continue
+        if token == "from" and at_from is None:
+            at_from = at
+        elif token == "where" and at_from is not None and at_where is None:
+            at_where = at
+        elif token in AFTER:
+            if at_from is None or token in ("group", "having", "union", "except", "intersect", "window", "qualify"):
+                return None
+            end = min(end, at)
+    if at_from is None or at_where is None or at_where > end:
+        return None
+    source = "".join(words[at_from + 1 : at_where]).strip()
+    where = "".join(words[at_where + 1 : end]).strip()
+    if not re.fullmatch(r'"[^"]+"|[a-z0-9_]+', source) or not where or re.search(r"\bselect\b", where, re.IGNORECASE):
+        return None
+    ref = source.strip('"')
+    return Filter(ref, where) if cat.find(ref.partition("@")[0]) else None

@@ -1,0 +1,1 @@
+"""The tabs of the dataset page, one module each; `draw(cat, found)` draws it."""
