@@ -400,3 +400,33 @@ def test_paths_that_lead_nowhere_are_one_line(tmp_path):
     assert discover([str(tmp_path / "blob.bin")], format="jsonl")[0].reader == "jsonl"
     with pytest.raises(NotFound, match="reader 'jsnl'"):
         discover([str(tmp_path / "blob.bin")], format="jsnl")
+
+
+def test_objects_in_a_store_are_read_like_files(monkeypatch):
+    server = pytest.importorskip("moto.server").ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        storage = {
+            "aws_endpoint": f"http://{host}:{port}", "aws_access_key_id": "x", "aws_secret_access_key": "y",
+            "aws_region": "us-east-1",
+        }  # fmt: skip
+        import boto3
+
+        client = boto3.client("s3", endpoint_url=storage["aws_endpoint"], aws_access_key_id="x", aws_secret_access_key="y",
+                              region_name="us-east-1")  # fmt: skip
+        client.create_bucket(Bucket="crawl")
+        client.put_object(Bucket="crawl", Key="in/a.jsonl.gz", Body=gzip.compress(LINES))
+        client.put_object(Bucket="crawl", Key="in/b.jsonl", Body=LINES)
+        found = discover(["s3://crawl/in"], storage=storage)
+        assert [source.label for source in found] == ["a.jsonl.gz", "b.jsonl"]
+        for source in found:
+            assert [row for chunk in get_reader("jsonl").read(source, None) for row in chunk.rows] == ROWS
+        plain = found[1]
+        first = next(get_reader("jsonl").read(plain, None))
+        rest = [row for chunk in get_reader("jsonl").read(plain, first.next) for row in chunk.rows]
+        assert first.rows + rest == ROWS
+        with pytest.raises(NotFound, match="s3://crawl/none"):
+            discover(["s3://crawl/none.jsonl"], storage=storage)
+    finally:
+        server.stop()
