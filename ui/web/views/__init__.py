@@ -1,0 +1,1 @@
+"""Page scripts: Streamlit runs them by path, each draws one page."""
