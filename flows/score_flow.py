@@ -118,19 +118,23 @@ def score_units(job: str, units: list[int], tick: Callable[[int], None] | None =
         if tick is not None:
             tick(rows * steps)
 
-    return [run_unit(loaded, unit, ticked) for unit in units]
+    payloads = []
+    for unit in units:
+        stop(now=True)  # a task that was queued when the run was cancelled must not begin
+        payloads.append(run_unit(loaded, unit, ticked))
+    return payloads
 
 
-def _stopper(job: Job) -> Callable[[], None]:
+def _stopper(job: Job) -> Callable[..., None]:
     """Raise `Cancelled` within a second of somebody asking, in whichever process the task runs."""
     cat, looked = job.catalog(), [time.monotonic()]
 
-    def stop() -> None:
-        if time.monotonic() - looked[0] < 1.0:
+    def stop(now: bool = False) -> None:
+        if not now and time.monotonic() - looked[0] < 1.0:
             return
         looked[0] = time.monotonic()
         with cat.session() as session:
-            if session.exec(select(Run.status).where(Run.id == job.run_id)).first() == "cancelling":
+            if session.exec(select(Run.status).where(Run.id == job.run_id)).first() in ("cancelling", "cancelled"):
                 raise Cancelled("the run was cancelled; what is finished is kept, the same command resumes")
 
     return stop
