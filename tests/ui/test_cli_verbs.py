@@ -184,7 +184,7 @@ def test_a_sources_file_runs_past_a_bad_source(strata, tmp_path):
         "  - {name: c, paths: a.jsonl, expectations: {min_rows: 11}}\n"
     )
     rows = strata("ingest", "--sources", str(tmp_path / "sources.yaml"), "--json", status=2)
-    assert [row["status"] for row in rows] == ["new", "failed", "refused"] and rows[0]["new"] == 10
+    assert [row["status"] for row in rows] == ["new", "error", "failed expectation"] and rows[0]["new"] == 10
     assert [row["name"] for row in strata("datasets", "--json")] == ["a"]
     assert "min_rows" in strata("ingest", "--sources", str(tmp_path / "sources.yaml"), status=2)
 
