@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from sqlmodel import select
+
 from catalog.errors import BadInput, NotFound
+from catalog.meta.models import ColumnRecord
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -33,21 +36,28 @@ def facets(cat: Catalog, ref: str, field: str) -> Facet:
     Sample fields are known for every version; columns for the newest, over which their statistics are taken.
     """
     found = cat.resolve(ref)
-    rows = found.version.rows if found.version else 0
-    stored = (found.version.statistics if found.version else {}).get("facets", {})
-    columns = {column.alias: column for column in cat.columns(found.dataset.name)}
-    if field in columns:
+    version, name = found.version, found.dataset.name
+    rows, held = (version.rows, version.statistics) if version else (0, {})
+    stored = held.get("facets", {})
+    if field in stored:
+        values, exact = stored[field], field not in held.get("cut", ())
+    else:
+        column = _column(cat, found.dataset.id, field)
+        if column is None:
+            raise NotFound(f"facet of {found.ref}", field, [*stored, *(held.alias for held in cat.columns(name))])
         if found.number != found.dataset.head:
             raise BadInput(
-                f"statistics of {field} are kept for {found.dataset.name}@v{found.dataset.head}, not for {found.ref}: "
+                f"statistics of {field} are kept for {name}@v{found.dataset.head}, not for {found.ref}: "
                 f"use sql to group by it"
             )
-        values = columns[field].statistics.get("facets")
-    elif field in stored:
-        values = stored[field]
-    else:
-        raise NotFound(f"facet of {found.ref}", field, [*stored, *columns])
+        values, exact = column.statistics.get("facets"), True
     if values is None:
         raise BadInput(f"{field} of {found.ref} has too many values for facets: use sql to group by ranges of it")
-    cut = field in (found.version.statistics if found.version else {}).get("cut", ()) and field not in columns
-    return Facet(dict(values), max(rows - sum(values.values()), 0), not cut)
+    return Facet(dict(values), max(rows - sum(values.values()), 0), exact)
+
+
+def _column(cat: Catalog, dataset_id: str, alias: str) -> ColumnRecord | None:
+    with cat.session() as session:
+        return session.exec(
+            select(ColumnRecord).where(ColumnRecord.dataset_id == dataset_id, ColumnRecord.alias == alias)
+        ).first()
