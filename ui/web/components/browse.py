@@ -8,6 +8,7 @@ from typing import Any
 from ui.web.components import samples
 from ui.web.components.figures import count, number
 from ui.web.components.markup import Markup, act, h
+from ui.web.components.pager import pager
 from ui.web.queries.rows import View
 
 PAGE = 25
@@ -73,14 +74,4 @@ def _pager(page: Page, held: View) -> Markup:
     if held.like:
         back = {**act("like"), "title": "show all samples again"}
         words = h("span", words, " ", h("span", f"like {held.like[:8]} ×", cls="sx-chip accent", **back))
-    last = max(0, (page.total - 1) // PAGE * PAGE)
-    steps = [
-        _step("First", 0, page.at > 0),
-        _step("Previous", max(0, page.at - PAGE), page.at > 0),
-        _step("Next", page.at + PAGE, page.at < last),
-    ]
-    return h("div", words, h("span", steps, cls="sx-steps"), cls="sx-pager")
-
-
-def _step(label: str, to: int, on: bool) -> Markup:
-    return h("span", label, cls="sx-step" if on else "sx-step off", **act("at", to))
+    return pager(words, page.at, PAGE, page.total)

@@ -60,102 +60,68 @@ def strip(lock: Mapping[str, Any]) -> Markup:
 
 def parts(lock: Mapping[str, Any]) -> Markup:
     """One line a part, with the share it is served."""
-    served = lock["totals"]["parts"]
+    held = list(zip(lock["parts"], lock["totals"]["parts"], strict=True))
     pieces = [
-        h(
-            "i",
-            style=f"width:{100 * item['share']:.3f}%;background:{colour(at)}",
-            title=f"{part['dataset']}: {share(item['share'])}",
-        )
-        for at, (part, item) in enumerate(zip(lock["parts"], served, strict=True))
+        h("i", style=f"width:{100 * item['share']:.3f}%;background:{colour(at)}", title=part["dataset"])
+        for at, (part, item) in enumerate(held)
     ]
-    rows = []
-    for at, (part, item) in enumerate(zip(lock["parts"], served, strict=True)):
-        ref = f"{part['dataset']}@v{part['version']}"
-        known = part["licences"]["known"] | (
-            {"unknown": part["licences"]["unknown"]} if part["licences"]["unknown"] else {}
-        )
-        name = h(
-            "div",
-            h("span", cls="sx-swatch", style=f"background:{colour(at)}"),
-            h("a", ref, cls="sx-link", **link("dataset", ref=ref)),
-            tier(part["tier"]),
-            cls="sx-row",
-        )
-        where = h("span", part["where"], cls="sx-mono") if part["where"] else h("span", "all rows", cls="sx-faint")
-        rows.append(
-            (
-                name,
-                where,
-                count(part["rows"]["rows"]),
-                count(item["samples"]),
-                f"{item['epochs']:.3g}",
-                compact(item["tokens"]),
-                share(item["share"]),
-                h("div", licence_chips(known), cls="sx-wrap"),
-            )
-        )
+    rows = [_part(at, part, item) for at, (part, item) in enumerate(held)]
     heads = ["part", "filter", "rows", "served", "epochs", "tokens", "share", "licence"]
-    return h(
-        "div",
-        h("div", pieces, cls="sx-shares", style="margin-bottom:10px"),
-        table(heads, rows, numeric=(2, 3, 4, 5, 6), nowrap=(0,)),
+    body = table(heads, rows, numeric=(2, 3, 4, 5, 6), nowrap=(0,))
+    return h("div", h("div", pieces, cls="sx-shares", style="margin-bottom:10px"), body)
+
+
+def _part(at: int, part: Mapping[str, Any], served: Mapping[str, Any]) -> tuple[Any, ...]:
+    ref = f"{part['dataset']}@v{part['version']}"
+    unknown = part["licences"]["unknown"]
+    licences = part["licences"]["known"] | ({"unknown": unknown} if unknown else {})
+    swatch = h("span", cls="sx-swatch", style=f"background:{colour(at)}")
+    return (
+        h("div", swatch, h("a", ref, cls="sx-link", **link("dataset", ref=ref)), tier(part["tier"]), cls="sx-row"),
+        filter_text(part["where"]),
+        count(part["rows"]["rows"]),
+        count(served["samples"]),
+        f"{served['epochs']:.3g}",
+        compact(served["tokens"]),
+        share(served["share"]),
+        h("div", licence_chips(licences), cls="sx-wrap"),
     )
+
+
+def filter_text(where: str | None) -> Markup:
+    return h("span", where, cls="sx-mono") if where else h("span", "all rows", cls="sx-faint")
 
 
 def verdicts(lock: Mapping[str, Any]) -> Markup:
     """Contamination by eval and part, and where licences are unknown."""
-    held = lock["contamination"]
-    if not held["evals"]:
-        body: Any = h("span", "No dataset has role eval: there is nothing to check against.", cls="sx-soft")
-    else:
-        rows = []
-        for entry in held["evals"]:
-            for part in entry["parts"]:
-                done = part["status"] == "checked"
-                rows.append(
-                    (
-                        entry["eval"],
-                        part["part"],
-                        chip("checked", "ok") if done else chip("unchecked", "warn"),
-                        f"{count(part['covered'])} of {count(part['rows'])}",
-                        f"{count(part['overlapping'])} ({share(part['overlapping_share'])})"
-                        if "overlapping" in part
-                        else "–",
-                    )
-                )
-        body = table(
-            ["eval", "part", "verdict", "rows compared", "rows that overlap"], rows, numeric=(3, 4), nowrap=(0, 1)
-        )
-        if held["unchecked"]:
-            names = " ".join(sorted({part["dataset"] for part in lock["parts"]}))
-            body = h(
-                "div",
-                body,
-                h(
-                    "div",
-                    "Run ",
-                    h("code", f"strata score {names.split()[0]} eval_overlap"),
-                    " for every part, then publish again.",
-                    cls="sx-soft",
-                    style="margin-top:8px",
-                ),
-            )
     unknown = lock["licences"]["unknown"]
-    missing = (
-        h(
-            "div",
-            [
-                h("div", f"{count(rows)} rows of {ref} declare no licence", cls="sx-warn")
-                for ref, rows in unknown.items()
-            ],
-        )
-        if unknown
-        else None
-    )
-    return h(
-        "div", panel("Contamination", body), panel("Unknown licences", missing) if missing else None, cls="sx-stack"
-    )
+    lines = [
+        h("div", f"{count(rows)} rows of {ref} declare no licence", cls="sx-warn") for ref, rows in unknown.items()
+    ]
+    missing = panel("Unknown licences", lines) if lines else None
+    return h("div", panel("Contamination", _contamination(lock["contamination"])), missing, cls="sx-stack")
+
+
+def _contamination(held: Mapping[str, Any]) -> Markup:
+    if not held["evals"]:
+        return h("span", "No dataset has role eval: there is nothing to check against.", cls="sx-soft")
+    rows, unchecked = [], []
+    for entry in held["evals"]:
+        for part in entry["parts"]:
+            done = part["status"] == "checked"
+            overlap = part.get("overlapping")
+            found = f"{count(overlap)} ({share(part['overlapping_share'])})" if overlap is not None else "–"
+            compared = f"{count(part['covered'])} of {count(part['rows'])}"
+            rows.append((entry["eval"], part["part"], chip(part["status"], "ok" if done else "warn"), compared, found))
+            unchecked += [] if done else [part["part"].partition("@")[0]]
+    heads = ["eval", "part", "verdict", "rows compared", "rows that overlap"]
+    body = table(heads, rows, numeric=(3, 4), nowrap=(0, 1))
+    if not unchecked:
+        return body
+    commands = [
+        h("code", f"strata score {name} eval_overlap", style="margin-right:6px") for name in dict.fromkeys(unchecked)
+    ]
+    return h("div", body, h("div", "Run ", commands, "then publish again.", cls="sx-soft", style="margin-top:8px"))
 
 
 def seals(lock: Mapping[str, Any]) -> Markup:
@@ -176,59 +142,51 @@ def seals(lock: Mapping[str, Any]) -> Markup:
 
 def difference(held: Mapping[str, Any]) -> Markup:
     """Two mixes side by side: totals, parts, rows that one serves and the other does not."""
-    a, b = held["a"], held["b"]
-    totals = [
-        (name.replace("_", " "), count(held[name]["a"]), count(held[name]["b"]), delta(held[name]["change"]))
-        for name in ("samples", "tokens", "distinct_samples")
+    a, b = asis(held["a"]), asis(held["b"])
+    totals = [_changed(name.replace("_", " "), held[name]) for name in ("samples", "tokens", "distinct_samples")]
+    totals += [
+        (name, *(h("span", str(side), cls="sx-mono") for side in pair), "") for name, pair in held["settings"].items()
     ]
-    rows = []
-    for part in held["parts"]:
-        old, new = part["a"] or {}, part["b"] or {}
-        rows.append(
-            (
-                chip(part["status"], {"added": "ok", "removed": "bad", "changed": "warn"}.get(part["status"], "")),
-                part["dataset"],
-                h("span", part["where"] or "all rows", cls="sx-mono" if part["where"] else "sx-faint"),
-                count(old.get("samples")),
-                count(new.get("samples")),
-                share(old.get("share")) if old else "–",
-                share(new.get("share")) if new else "–",
-            )
-        )
-    moved = [
-        panel(
-            ["Samples only in ", asis(name)],
-            h("b", count(held[key]["count"]), style="font-size:17px"),
-            _sources(held[key]),
-        )
-        for name, key in ((a, "rows_removed"), (b, "rows_added"))
-    ]
-    licences = [
-        (name, count(item["a"]), count(item["b"]), delta(item["change"])) for name, item in held["licences"].items()
-    ]
-    settings = [
-        (name, h("span", str(pair[0]), cls="sx-mono"), h("span", str(pair[1]), cls="sx-mono"), "")
-        for name, pair in held["settings"].items()
-    ]
-    same = (
-        chip("identical locks", "ok")
-        if held["same"]
-        else chip("same order" if held["same_order"] else "different order", "" if held["same_order"] else "accent")
-    )
+    licences = [_changed(name, item) for name, item in held["licences"].items()]
+    sides = [_only(a, held["rows_removed"]), _only(b, held["rows_added"])]
+    heads = ["", "part", "filter", ["served by ", a], ["by ", b], ["share in ", a], ["in ", b]]
     return h(
         "div",
-        h("div", same, cls="sx-wrap"),
-        table(["total", asis(a), asis(b), "change"], [*totals, *settings], numeric=(1, 2, 3)),
-        table(
-            ["", "part", "filter", ["served by ", asis(a)], ["by ", asis(b)], ["share in ", asis(a)], ["in ", asis(b)]],
-            rows,
-            numeric=(3, 4, 5, 6),
-            nowrap=(0, 1),
-        ),
-        h("div", moved, cls="sx-split", style="grid-template-columns:1fr 1fr"),
-        table(["rows by licence", asis(a), asis(b), "change"], licences, numeric=(1, 2, 3)),
+        h("div", _sameness(held), cls="sx-wrap"),
+        table(["total", a, b, "change"], totals, numeric=(1, 2, 3)),
+        table(heads, [_compared(part) for part in held["parts"]], numeric=(3, 4, 5, 6), nowrap=(0, 1)),
+        h("div", sides, cls="sx-split sx-even"),
+        table(["rows by licence", a, b, "change"], licences, numeric=(1, 2, 3)),
         cls="sx-stack",
     )
+
+
+def _changed(name: str, item: Mapping[str, Any]) -> tuple[Any, ...]:
+    return name, count(item["a"]), count(item["b"]), delta(item["change"])
+
+
+def _sameness(held: Mapping[str, Any]) -> Markup:
+    if held["same"]:
+        return chip("identical locks", "ok")
+    return chip("same order") if held["same_order"] else chip("different order", "accent")
+
+
+def _compared(part: Mapping[str, Any]) -> tuple[Any, ...]:
+    tones = {"added": "ok", "removed": "bad", "changed": "warn"}
+    served = [count((part[side] or {}).get("samples")) for side in "ab"]
+    shares = [share(part[side]["share"]) if part[side] else "–" for side in "ab"]
+    return (
+        chip(part["status"], tones.get(part["status"], "")),
+        part["dataset"],
+        filter_text(part["where"]),
+        *served,
+        *shares,
+    )
+
+
+def _only(name: Markup, side: Mapping[str, Any]) -> Markup:
+    total = h("b", count(side["count"]), style="font-size:17px")
+    return panel(["Samples only in ", name], total, _sources(side))
 
 
 def asis(name: str) -> Markup:

@@ -56,6 +56,12 @@ def catalog() -> Catalog:
     return _open(*(os.environ.get(name) for name in ("STRATA_HOME", "STRATA_DATABASE_URL", "STRATA_TABLES_URI")))
 
 
+def place(cat: Catalog) -> str:
+    """Where the catalog lives, as people write it."""
+    home, own = str(cat.settings.home), str(Path.home())
+    return "~" + home[len(own) :] if own != "/" and home.startswith(own + "/") else home
+
+
 def show(markup: Markup) -> None:
     """Markup without actions."""
     st.html(h("div", markup, cls="sx-static"))

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from sqlmodel import select
+
 from catalog import Catalog
+from catalog.meta.models import ColumnRecord
 from catalog.query.system import HIDDEN, TABLES, arrow_type
 from catalog.query.views import open_view
 
@@ -44,70 +47,66 @@ def short(kind: str) -> str:
     return re.sub(r"<item: (\w+)>", r" of \1", kind)
 
 
+LARGEST = (
+    ("newest rows", 'SELECT sample_id, source, licence, chars, left(text, 120) AS text\nFROM "{name}"\nLIMIT 100'),
+    (
+        "rows by source and licence",
+        "SELECT source, coalesce(licence, 'unknown') AS licence, count(*) AS rows, sum(chars) AS chars\n"
+        'FROM "{name}"\nGROUP BY ALL ORDER BY rows DESC',
+    ),
+)
+"""Over the largest dataset."""
+NEEDING = (
+    (
+        "language",
+        "rows by language",
+        "SELECT language, count(*) AS rows, round(avg(language_confidence), 3) AS confidence\n"
+        'FROM "{name}"\nGROUP BY language ORDER BY rows DESC',
+    ),
+    (
+        "verdict",
+        "why rows were dropped",
+        'SELECT {column} AS reason, count(*) AS rows, sum(chars) AS chars\nFROM "{name}"\n'
+        "GROUP BY reason ORDER BY rows DESC",
+    ),
+    (
+        "word_count",
+        "long pages",
+        'SELECT sample_id, word_count, left(text, 120) AS text\nFROM "{name}"\nWHERE word_count > 500\nLIMIT 100',
+    ),
+)
+"""Over the first dataset that has this output of a scorer."""
+SYSTEM = (
+    (
+        "the catalog",
+        "SELECT name, tier, kind, rows, coalesce(licence, 'unknown') AS licence, parent\n"
+        "FROM strata.datasets ORDER BY tier, name",
+    ),
+    (
+        "coverage of every column",
+        "SELECT dataset, alias, scorer, covered, type\nFROM strata.columns ORDER BY dataset, scorer, alias",
+    ),
+    (
+        "recent runs",
+        "SELECT verb, dataset, status, counts, cost, started, finished\nFROM strata.runs ORDER BY started DESC LIMIT 50",
+    ),
+)
+
+
 def examples(cat: Catalog) -> list[tuple[str, str]]:
     """Title and query; each names only what exists."""
-    made = []
     datasets = sorted(cat.datasets(), key=lambda dataset: -dataset.rows)
-    held = {dataset.name: {column.alias: column for column in cat.columns(dataset.name)} for dataset in datasets[:8]}
-    if datasets:
-        first = datasets[0].name
-        made.append(
-            (
-                "newest rows",
-                f'SELECT sample_id, source, licence, chars, left(text, 120) AS text\nFROM "{first}"\nLIMIT 100',
-            )
-        )
-        made.append(
-            (
-                "rows by source and licence",
-                f"SELECT source, coalesce(licence, 'unknown') AS licence, count(*) AS rows, sum(chars) AS chars\nFROM \"{first}\"\nGROUP BY ALL ORDER BY rows DESC",
-            )
-        )
-    if found := next((name for name, columns in held.items() if "language" in columns), None):
-        made.append(
-            (
-                "rows by language",
-                f'SELECT language, count(*) AS rows, round(avg(language_confidence), 3) AS confidence\nFROM "{found}"\nGROUP BY language ORDER BY rows DESC',
-            )
-        )
-    if found := next(
-        (name for name, columns in held.items() if any(c.scorer == "promote" for c in columns.values())), None
-    ):
-        verdict = next(c.alias for c in held[found].values() if c.scorer == "promote")
-        made.append(
-            (
-                "why rows were dropped",
-                f'SELECT {verdict} AS reason, count(*) AS rows, sum(chars) AS chars\nFROM "{found}"\nGROUP BY reason ORDER BY rows DESC',
-            )
-        )
-    if found := next((name for name, columns in held.items() if "word_count" in columns), None):
-        made.append(
-            (
-                "long English pages",
-                f'SELECT sample_id, word_count, left(text, 120) AS text\nFROM "{found}"\nWHERE word_count > 500'
-                + (" AND language = 'en'" if "language" in held[found] else "")
-                + "\nLIMIT 100",
-            )
-        )
-    made.append(
-        (
-            "the catalog",
-            "SELECT name, tier, kind, rows, coalesce(licence, 'unknown') AS licence, parent\nFROM strata.datasets ORDER BY tier, name",
-        )
-    )
-    made.append(
-        (
-            "coverage of every column",
-            "SELECT dataset, alias, scorer, covered, type\nFROM strata.columns ORDER BY dataset, scorer, alias",
-        )
-    )
-    made.append(
-        (
-            "recent runs",
-            "SELECT verb, dataset, status, counts, cost, started, finished\nFROM strata.runs ORDER BY started DESC LIMIT 50",
-        )
-    )
-    return made
+    made = [(title, query.format(name=dataset.name)) for dataset in datasets[:1] for title, query in LARGEST]
+    names = {dataset.id: dataset.name for dataset in datasets}
+    with cat.session() as session:
+        held = session.exec(select(ColumnRecord.dataset_id, ColumnRecord.output, ColumnRecord.alias)).all()
+    for output, title, query in NEEDING:
+        found = [(names[at], alias) for at, made_by, alias in held if made_by == output and at in names]
+        usable = [item for item in found if item[1] == output or output == "verdict"]
+        if usable:
+            name, column = min(usable)
+            made.append((title, query.format(name=name, column=column)))
+    return made + list(SYSTEM)
 
 
 def simple_filter(cat: Catalog, query: str) -> Filter | None:

@@ -24,8 +24,7 @@ PLACES = {
     "home": "on the home's Prefect server",
     "team": "on the team's Prefect server",
 }
-NEWEST = 100
-"""Runs that the history lists."""
+NEWEST = 100  # runs that the history lists
 HINT = "Choose scorers on the left. The planner adds what they build on and skips every row that has its value already."
 
 

@@ -11,9 +11,9 @@ from ui.web.components.markup import h, live
 from ui.web.components.runs import ACTIVE, strip
 from ui.web.queries import overview
 
-FIRST = """strata ingest examples/data/*.jsonl.gz --as web    # your files: JSON lines, Parquet, CSV, text, WARC ...
-strata score web langid gopher_quality
-strata promote web --to L1"""
+FIRST = """strata ingest pages.jsonl --as web          # or Parquet, CSV, text, WARC, a hub id
+strata score web langid gopher_quality      # columns with recipes
+strata promote web --to L1                  # what the contract lets through"""
 
 
 def filters(cards: list[overview.Card]) -> tuple[list[overview.Card], bool]:
@@ -55,7 +55,7 @@ def page() -> None:
                 "This catalog is empty",
                 [
                     "A dataset is a table in a tier. Ingest a file, score its rows, promote what is good. The catalog lives in ",
-                    h("code", str(cat.settings.home)),
+                    h("code", shell.place(cat)),
                     ".",
                 ],
                 FIRST,
@@ -67,7 +67,7 @@ def page() -> None:
     shell.show(
         shell.title(
             "Catalog",
-            f"{len(cards)} datasets · {compact(rows)} rows · {compact(chars)} characters · {cat.settings.home}",
+            f"{len(cards)} datasets · {compact(rows)} rows · {compact(chars)} characters · {shell.place(cat)}",
         )
     )
     busy = any(run.status in ACTIVE for run in runs)

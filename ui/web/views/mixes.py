@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from catalog import Catalog
 from catalog.meta.models import Mix
 from ui.web.components import address, lock, shell
-from ui.web.components.figures import ago, compact, count
-from ui.web.components.markup import Markup, act, h, link, live
+from ui.web.components.figures import ago, compact, count, plural
+from ui.web.components.markup import Markup, h, link, live
 from ui.web.components.mix_editor import compose
+from ui.web.components.pager import pager
 from ui.web.components.parts import chip, joined, table, tabs
 from ui.web.components.samples import pretty
 from ui.web.queries import mixtures
@@ -95,59 +98,25 @@ def _reader(_cat: Catalog, home: str, ref: str, digest: str, heads: tuple[int, .
 
 def served(cat: Catalog, mix: Mix, ref: str) -> None:
     """Samples in the order in which a trainer gets them."""
-    heads = tuple(
-        cat.resolve(part["dataset"]).dataset.lance_version for part in mix.lock["parts"] if cat.find(part["dataset"])
-    )
-    reader = _reader(cat, str(cat.settings.home), ref, mix.digest, heads)
+    held = [found for part in mix.lock["parts"] if (found := cat.find(part["dataset"]))]
+    reader = _reader(cat, str(cat.settings.home), ref, mix.digest, tuple(dataset.lance_version for dataset in held))
     at = min(address.get_int("at"), max(0, len(reader) - 1))
     rows = mixtures.served(reader, at, PAGE)
-    cells = []
-    for row in rows:
-        part = mix.lock["parts"][row["_part"]]
-        name = h(
-            "span",
-            h("span", cls="sx-swatch", style=f"background:{lock.colour(row['_part'])}"),
-            part["dataset"],
-            cls="sx-row",
-        )
-        cells.append(
-            (
-                count(row["_index"]),
-                name,
-                row["_epoch"],
-                h("span", row["sample_id"][:8], cls="sx-mono sx-faint"),
-                h("div", " ".join((row["text"] or "")[:800].split())[:220], cls="sx-soft"),
-            )
-        )
-    steps = [
-        h("span", label, cls="sx-step" if on else "sx-step off", **act("at", to))
-        for label, to, on in (
-            ("First", 0, at > 0),
-            ("Previous", max(0, at - PAGE), at > 0),
-            ("Next", at + PAGE, at + PAGE < len(reader)),
-        )
-    ]
-    gone = (
-        f", {count(len(range(at, min(at + PAGE, len(reader)))) - len(rows))} retracted"
-        if len(rows) < min(PAGE, len(reader) - at)
-        else ""
-    )
-    head = h(
-        "div",
-        h(
-            "span",
-            h("b", f"indices {count(at)}–{count(min(at + PAGE, len(reader)) - 1)}"),
-            f" of {count(len(reader))} in the global order{gone}; lock and store agree",
-            cls="sx-soft",
-        ),
-        h("span", steps, cls="sx-steps"),
-        cls="sx-pager",
-    )
-    live(
-        h("div", head, table(["index", "part", "epoch", "sample", "text"], cells, numeric=(0, 2), nowrap=(1, 3))),
-        "served",
-        _page,
-    )
+    end = min(at + PAGE, len(reader))
+    gone = f", {plural(end - at - len(rows), 'row')} retracted" if len(rows) < end - at else ""
+    about = f" of {count(len(reader))} in the global order{gone}; lock and store agree"
+    words = h("span", h("b", f"indices {count(at)}–{count(end - 1)}"), about, cls="sx-soft")
+    lines = [_served(row, mix.lock["parts"]) for row in rows]
+    body = table(["index", "part", "epoch", "sample", "text"], lines, numeric=(0, 2), nowrap=(1, 3))
+    live(h("div", pager(words, at, PAGE, len(reader)), body), "served", _page)
+
+
+def _served(row: dict[str, Any], parts: list[dict[str, Any]]) -> tuple[Any, ...]:
+    swatch = h("span", cls="sx-swatch", style=f"background:{lock.colour(row['_part'])}")
+    name = h("span", swatch, parts[row["_part"]]["dataset"], cls="sx-row")
+    words = " ".join((row["text"] or "")[:800].split())[:220]
+    sample = h("span", row["sample_id"][:8], cls="sx-mono sx-faint", title=row["sample_id"])
+    return count(row["_index"]), name, row["_epoch"], sample, h("div", words, cls="sx-soft")
 
 
 def _page(name: str, value: str) -> None:

@@ -18,7 +18,6 @@ from ui.web.components.selections import save_form
 from ui.web.queries import statements
 
 LIMITS = ["100", "1000", "10000"]
-NESTED_IN_CSV = "JSON text"
 
 
 def browser(cat: Catalog, opened: str) -> Markup:
