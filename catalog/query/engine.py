@@ -7,7 +7,7 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -43,7 +43,8 @@ class Request:
 
     def _interrupt(self) -> None:
         self.timed_out = True
-        self.con.interrupt()
+        with suppress(Exception):  # it may have been closed this moment
+            self.con.interrupt()
 
     def close(self) -> None:
         """Give everything back; may be called twice."""

@@ -244,3 +244,22 @@ def test_row_ids_for_pages(web):
     hits = search(web, "web", "bread", mode="text", with_row_id=True)
     rows = web.lance("web")._take_rows(hits.column("_rowid").to_pylist(), columns=["sample_id"])
     assert rows.column("sample_id").to_pylist() == hits.column("sample_id").to_pylist()
+
+
+@pytest.mark.slow
+def test_a_real_sentence_encoder_finds_other_words(cat):
+    """The scorer that made the column embeds the query, from the recipe alone."""
+    from flows import score
+
+    texts = [
+        "The volcano threw ash over the valley.",
+        "She kneaded the dough and lit the oven.",
+        "The crew raised the sails and left the harbour.",
+    ]
+    append_texts(cat, "web", texts)
+    with pytest.raises(Missing, match="minilm"):
+        search(cat, "web", "eruption of lava", mode="vector")
+    score(cat, "web", ["minilm"])
+    for query, wanted in (("eruption of lava", 0), ("baking bread", 1), ("boats at sea", 2)):
+        hits = search(cat, "web", query, limit=1)
+        assert full(cat, "web", hits) == [texts[wanted]] and "by meaning" in hits.column("why")[0].as_py()
