@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from catalog.errors import Refused
+from catalog.errors import BadInput, Refused
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -20,6 +20,8 @@ RANK = {"read": 0, "write": 1, "admin": 2}
 def check(cat: Catalog, verb: str, target: str) -> None:
     """Raise `Refused` when the actor's grant is below the verb; write an audit row for every write and refusal."""
     granted = getattr(cat, "grant", None) or os.environ.get("STRATA_GRANT", "admin")
+    if granted not in RANK:
+        raise BadInput(f"STRATA_GRANT={granted!r} is not one of {', '.join(RANK)}")
     allowed = RANK[granted] >= RANK[verb]
     if verb != "read" or not allowed:
         from catalog.meta.models import Audit

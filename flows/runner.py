@@ -182,8 +182,17 @@ def _solve(job: Job, progress: Progress) -> Iterator[dict[str, Any]]:
     """A global method over all rows of the version, then one column file a fragment."""
     cat, step = job.catalog(), job.steps[0]
     plugin, ref = step.plugin, cat.resolve(job.ref)
-    result = plugin.function(_named_scan(job, step, list(step.inputs)), context(job, step, tick=progress.tick))
-    values = checked(step, result, ref.version.rows if ref.version else 0)
+    rows, seen = ref.version.rows if ref.version else 0, 0
+
+    def tick(amount: int) -> None:  # a method may pass over the rows more than once; the bar counts each row once
+        nonlocal seen
+        amount = min(amount, rows - seen)
+        seen += amount
+        progress.tick(amount)
+
+    result = plugin.function(_named_scan(job, step, list(step.inputs)), context(job, step, tick=tick))
+    values = checked(step, result, rows)
+    tick(rows)
     table = _open(job)
     at = 0
     for fragment in table.get_fragments():
@@ -202,7 +211,6 @@ def _solve(job: Job, progress: Progress) -> Iterator[dict[str, Any]]:
             fragment=fragment.fragment_id,
             lance_version=job.lance_version,
         )
-        progress.tick(count)
         yield {"file": file.to_json(), "counts": {"computed": count, "reused": 0}, "seconds": 0.0}
 
 

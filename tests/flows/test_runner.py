@@ -156,7 +156,7 @@ def test_mistakes_are_one_line_before_anything_runs(cat):
         (lambda: score(cat, "web", ["count_a"], sample=0), BadInput, "sample of 0"),
         (lambda: score(cat, "web", ["dsir"]), BadInput, "--target"),
         (lambda: score(cat, "web", ["eval_overlap"]), BadInput, "role eval"),
-        (lambda: score(cat, "web", ["ifd_stats"]), BadInput, "works on|lack"),
+        (lambda: score(cat, "web", ["ifd_cherry"]), BadInput, "works on|lack"),
     ]:
         with pytest.raises(error, match=words) as caught:
             call()
