@@ -103,11 +103,23 @@ def _stats(
     found = _pieces(ctx, [(prompt(pair), pair.response) for pair in pairs if pair], lone)
     rows = np.array([row for row, two in zip(held, found, strict=True) if two], np.int64)
     pieces = [piece for two in found if two for piece in two]
-    sums = forward_sums(ctx.model, pieces, tick=lambda done: ctx.tick(done // 2))
+    sums = forward_sums(ctx.model, pieces, tick=_in_rows(ctx.tick))
     columns = (sums.nll[0::2], sums.tokens[0::2], sums.nll[1::2], sums.tokens[1::2])
     outputs = {out.name: spread(values, rows, total, out.type) for out, values in zip(writes, columns, strict=True)}
     gap = np.array([states.UNDEFINED if pair else states.OUT_OF_VALIDITY for pair in pairs], np.uint8)
     return outputs | {"_state": states_of(rows, total, gap)}
+
+
+def _in_rows(tick: Callable[[int], None]) -> Callable[[int], None]:
+    """Progress in rows from progress in pieces, two a row, which need not end in the same batch."""
+    odd = 0
+
+    def count(pieces: int) -> None:
+        nonlocal odd
+        rows, odd = divmod(odd + pieces, 2)
+        tick(rows)
+
+    return count
 
 
 def _pieces(ctx: Context, pairs: list[tuple[str, str]], lone: str) -> list:
