@@ -17,7 +17,7 @@ MEANING = {
     "L3": "rewritten or synthesised",
     "L4": "validated and structured",
 }
-WIDE = 4
+WIDE = 6
 """From this many cards on, a lane is two cards wide."""
 
 

@@ -61,17 +61,26 @@ def strip(lock: Mapping[str, Any]) -> Markup:
 def parts(lock: Mapping[str, Any]) -> Markup:
     """One line a part, with the share it is served."""
     held = list(zip(lock["parts"], lock["totals"]["parts"], strict=True))
+    unit, shares = shares_of(lock)
     pieces = [
-        h("i", style=f"width:{100 * item['share']:.3f}%;background:{colour(at)}", title=part["dataset"])
-        for at, (part, item) in enumerate(held)
+        h("i", style=f"width:{100 * part:.3f}%;background:{colour(at)}", title=held[at][0]["dataset"])
+        for at, part in enumerate(shares)
     ]
-    rows = [_part(at, part, item) for at, (part, item) in enumerate(held)]
-    heads = ["part", "filter", "rows", "served", "epochs", "tokens", "share", "licence"]
+    rows = [_part(at, part, item, shares[at]) for at, (part, item) in enumerate(held)]
+    heads = ["part", "filter", "rows", "served", "epochs", "tokens", f"share of {unit}", "licence"]
     body = table(heads, rows, numeric=(2, 3, 4, 5, 6), nowrap=(0,))
     return h("div", h("div", pieces, cls="sx-shares", style="margin-bottom:10px"), body)
 
 
-def _part(at: int, part: Mapping[str, Any], served: Mapping[str, Any]) -> tuple[Any, ...]:
+def shares_of(lock: Mapping[str, Any]) -> tuple[str, list[float]]:
+    """The share of each part in the unit of the mix: of its tokens where it counts tokens, else of its samples."""
+    total, served = lock["totals"]["tokens"], lock["totals"]["parts"]
+    if lock["unit"] == "tokens" and total:
+        return "tokens", [item["tokens"] / total for item in served]
+    return "samples", [item["share"] for item in served]
+
+
+def _part(at: int, part: Mapping[str, Any], served: Mapping[str, Any], portion: float) -> tuple[Any, ...]:
     ref = f"{part['dataset']}@v{part['version']}"
     unknown = part["licences"]["unknown"]
     licences = part["licences"]["known"] | ({"unknown": unknown} if unknown else {})
@@ -83,7 +92,7 @@ def _part(at: int, part: Mapping[str, Any], served: Mapping[str, Any]) -> tuple[
         count(served["samples"]),
         f"{served['epochs']:.3g}",
         compact(served["tokens"]),
-        share(served["share"]),
+        share(portion),
         h("div", licence_chips(licences), cls="sx-wrap"),
     )
 

@@ -246,18 +246,18 @@ def _summary(column: ColumnRecord) -> Markup:
 
 
 def _report(column: ColumnRecord) -> Markup | None:
+    """What the fit said of itself: agreement with its interval, counts, divergences."""
     if not column.report:
         return None
-    plain = [
-        (
-            name.replace("_", " "),
-            number(value)
-            if isinstance(value, (int, float))
-            else h("span", orjson.dumps(value).decode(), cls="sx-mono"),
-        )
-        for name, value in column.report.items()
-    ]
-    return panel("Report of the fit", pairs(plain))
+    return panel(
+        "Report of the fit", pairs((name.replace("_", " "), _told(value)) for name, value in column.report.items())
+    )
+
+
+def _told(value: Any) -> Any:
+    if isinstance(value, (dict, list)):
+        return h("span", orjson.dumps(value).decode(), cls="sx-mono")
+    return number(value)
 
 
 def _origin(column: ColumnRecord, recipe: Recipe | None, shared: int) -> Markup:

@@ -18,6 +18,8 @@ from ui.web.components.selections import save_form
 from ui.web.queries import statements
 
 LIMITS = ["100", "1000", "10000"]
+SHORT = 14  # rows of a result that are shown without a scroll bar
+GROUPED = st.column_config.NumberColumn(format="localized")
 
 
 def browser(cat: Catalog, opened: str) -> Markup:
@@ -115,10 +117,16 @@ def result(cat: Catalog, held: dict[str, Any]) -> None:
         on_click="ignore",
         disabled=not table.num_columns,
     )
-    height = min(560, 38 + 35 * max(table.num_rows, 1))
-    st.dataframe(shown(table), hide_index=True, height=height, width="stretch", row_height=35)
+    whole = {field.name: GROUPED for field in table.schema if _whole(field.type)}
+    height = "auto" if table.num_rows <= SHORT else 560
+    st.dataframe(shown(table), hide_index=True, height=height, width="stretch", row_height=35, column_config=whole)
     if (simple := statements.simple_filter(cat, held["query"])) is not None:
         save_form(cat, simple.ref, simple.where)
+
+
+def _whole(kind: pa.DataType) -> bool:
+    """Counts and sums: integers, and the wide decimals that DuckDB sums them to."""
+    return pa.types.is_integer(kind) or (pa.types.is_decimal(kind) and kind.scale == 0)
 
 
 def shown(table: pa.Table) -> pa.Table:
