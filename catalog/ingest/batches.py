@@ -38,11 +38,11 @@ def to_batch(kind: str, mapped: Mapped, ids: bytes, defaults: Defaults, schema: 
         "source": _filled(mapped.row.get("source"), defaults.source, count),
         "licence": _filled(mapped.row.get("licence"), defaults.licence, count),
         "file": _filled(mapped.files or None, defaults.file, count),
-        "line": pa.array(mapped.lines, pa.int64()),
+        "line": int_array(np.array(mapped.lines, np.int64), pa.int64()),
         "offset": pa.array(mapped.offsets, pa.int64()),
         "meta": utf8_array(mapped.meta),
-        "added": pa.array(np.full(count, defaults.number, np.int32)),
-        "chars": pa.array(np.array(mapped.chars, np.int32)),
+        "added": int_array(np.full(count, defaults.number, np.int32), pa.int32()),
+        "chars": int_array(np.array(mapped.chars, np.int32), pa.int32()),
     }
     for name in ("url", "author", "created"):
         values = mapped.row.get(name)
@@ -56,6 +56,11 @@ def with_ids(batch: pa.RecordBatch, ids: bytes) -> pa.RecordBatch:
     """The batch under other sample ids."""
     at = batch.schema.get_field_index("sample_id")
     return batch.set_column(at, batch.schema.field(at), hex_array(ids))
+
+
+def int_array(values: np.ndarray, kind: pa.DataType) -> pa.Array:
+    """Integers as they lie in memory. `pa.array` would load pandas first, only to see that it is not one of its types."""
+    return pa.Array.from_buffers(kind, len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
 
 
 def utf8_array(values: list[Any]) -> pa.StringArray:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,7 @@ from xxhash import xxh3_128_digest
 
 from catalog.ingest.batches import Defaults, to_batch, writer_schema
 from catalog.ingest.mapping import Mapped, Mapping, compile_mapping
-from catalog.ingest.records import Reject, Source, get_reader
+from catalog.ingest.records import Chunk, Reject, Source, get_reader
 
 
 @dataclass(frozen=True)
@@ -47,36 +47,54 @@ class Prepared:
 
 def prepare(job: Job) -> Iterator[Prepared]:
     """Chunks of a file, in order. Raises what the reader raises, behind the chunks before it."""
-    mapper = compile_mapping(job.mapping, job.source.options.max_record_bytes)
-    schema = writer_schema(job.mapping.kind)
-    spent: dict[str, float] = defaultdict(float)
-    moment = time.perf_counter()
+    return Careful(job).prepared(get_reader(job.source.reader).read(job.source, job.place))
 
-    def lap(what: str) -> None:
-        nonlocal moment
+
+class Careful:
+    """The lane that takes every record as it comes: chunks of raw records become batches."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.mapper = compile_mapping(job.mapping, job.source.options.max_record_bytes)
+        self.schema = writer_schema(job.mapping.kind)
+
+    def prepared(self, chunks: Iterable[Chunk]) -> Iterator[Prepared]:
+        job, laps = self.job, Laps()
+        mapped, ids, read = Mapped(), [], 0
+        for chunk in chunks:
+            laps.lap("read and parse")
+            start = len(mapped.contents)
+            self.mapper(chunk, mapped)
+            laps.lap("map and hash content")
+            keys = None if mapped.keys is None else mapped.keys[start:]
+            ids += first_ids(job.name, job.source.label, keys, mapped.contents[start:])
+            read += chunk.read
+            laps.lap("sample ids")
+            if chunk.flush:
+                keyed = None if mapped.keys is None else np.array([key is not None for key in mapped.keys], bool)
+                joined, contents = b"".join(ids), b"".join(mapped.contents)
+                batch = to_batch(job.mapping.kind, mapped, joined, job.defaults, self.schema)
+                laps.lap("build columns")
+                yield Prepared(batch, joined, contents, keyed, mapped.rejects, chunk.next, read, laps.taken())
+                mapped, ids, read = Mapped(), [], 0
+
+
+class Laps:
+    """Seconds by what they were spent on."""
+
+    def __init__(self) -> None:
+        self.spent: dict[str, float] = defaultdict(float)
+        self.moment = time.perf_counter()
+
+    def lap(self, what: str) -> None:
         now = time.perf_counter()
-        spent[what] += now - moment
-        moment = now
+        self.spent[what] += now - self.moment
+        self.moment = now
 
-    mapped, ids, read = Mapped(), [], 0
-    for chunk in get_reader(job.source.reader).read(job.source, job.place):
-        lap("read and parse")
-        start = len(mapped.contents)
-        mapper(chunk, mapped)
-        lap("map and hash content")
-        keys = None if mapped.keys is None else mapped.keys[start:]
-        ids += first_ids(job.name, job.source.label, keys, mapped.contents[start:])
-        read += chunk.read
-        lap("sample ids")
-        if chunk.flush:
-            keyed = None if mapped.keys is None else np.array([key is not None for key in mapped.keys], bool)
-            joined = b"".join(ids)
-            batch = to_batch(job.mapping.kind, mapped, joined, job.defaults, schema)
-            contents, rejects = b"".join(mapped.contents), mapped.rejects
-            lap("build columns")
-            yield Prepared(batch, joined, contents, keyed, rejects, chunk.next, read, dict(spent))
-            spent.clear()
-            mapped, ids, read, moment = Mapped(), [], 0, time.perf_counter()
+    def taken(self) -> dict[str, float]:
+        """What was spent since the last call."""
+        spent, self.spent, self.moment = dict(self.spent), defaultdict(float), time.perf_counter()
+        return spent
 
 
 def first_ids(name: str, label: str, keys: list[str | None] | None, contents: list[bytes]) -> list[bytes]:

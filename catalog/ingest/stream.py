@@ -18,6 +18,7 @@ from catalog.digests import digest_words
 from catalog.ingest.batches import Defaults, with_ids, writer_schema
 from catalog.ingest.fragments import FragmentWriter, words_of
 from catalog.ingest.identity import NEW, Identity, Known
+from catalog.ingest.lanes import prepare_regular, regular_shape
 from catalog.ingest.plan import Input
 from catalog.ingest.prepare import Job, Prepared, prepare
 from catalog.ingest.records import BROKEN_FILE, Reject, excerpt
@@ -142,9 +143,7 @@ class _Loop:
         work, place = self.work, place or item.start
         defaults = Defaults(work.source, work.licence, item.source.uri, work.dataset.head + 1)
         job = Job(item.source, item.mapping, work.source, defaults, place)
-        left = item.finger.size - (place or {}).get("offset", 0)
-        cores = min(len(os.sched_getaffinity(0)), MOST)
-        chunks: Any = prepare_beside(job, cores) if left >= LARGE and cores > 1 else prepare(job)
+        chunks: Any = _chunks(job, item.finger.size - (place or {}).get("offset", 0))
         self.place = (at, place)
         try:
             for chunk in self._waiting(chunks):
@@ -252,6 +251,14 @@ class _Loop:
             yield
         finally:
             self.outcome.timings[what] += time.perf_counter() - began
+
+
+def _chunks(job: Job, size: int) -> Iterator[Prepared]:
+    """The fastest way to the chunks of a file: threads where it is regular, processes where it is large."""
+    cores = min(len(os.sched_getaffinity(0)), MOST)
+    if (shape := regular_shape(job)) is not None:
+        return prepare_regular(job, shape, cores)
+    return prepare_beside(job, cores) if size >= LARGE and cores > 1 else prepare(job)
 
 
 def _only(digests: bytes, mask: np.ndarray) -> bytes:

@@ -218,7 +218,7 @@ def test_keys_that_another_process_has_just_taken(cat, tmp_path, monkeypatch):
 
 def test_a_large_file_is_read_by_several_processes_with_the_same_result(cat, tmp_path, monkeypatch):
     path = tmp_path / "a.jsonl"
-    rows = [{"id": f"r{at % 2900}", "text": text} for at, text in enumerate(sentences(3000))]
+    rows = [{"id": f"r{at % 2900}", "text": text, "tags": []} for at, text in enumerate(sentences(3000))]
     path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows) + b"broken\n")
     monkeypatch.setattr(stream, "LARGE", 1 << 60)
     cat.ingest([path], "one", source="s", fragment_rows=100)

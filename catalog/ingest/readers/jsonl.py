@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any
 
@@ -34,34 +35,55 @@ BOM = b"\xef\xbb\xbf"
 STRIP = 1 << 16  # bytes of lines parsed at a time: what they become stays in the cache until it is copied out
 
 
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Bytes of a file up to its last newline at `cut`; the first line begins with the `size` bytes of `head`, of which
+    only the start is kept when they are beyond the limit."""
+
+    offset: int
+    head: bytes
+    size: int
+    data: bytes
+    cut: int
+
+    def whole(self) -> bytes:
+        """The block as whole lines."""
+        return b"".join((self.head, memoryview(self.data)[: self.cut]))
+
+
 @reader("jsonl", suffixes=(".jsonl", ".ndjson", ".jsonlines"), growable=True, shared=True)
 def read(source: Source, at: dict[str, Any] | None) -> Iterator[Chunk]:
     """Chunks of whole lines; `at` is {"offset", "line"} of the next line. The last chunk of a block says so."""
-    offset, line = (at["offset"], at["line"]) if at else (0, 1)
-    part, parts = source.share
-    limit, number = source.options.max_record_bytes, 0
+    line, (part, parts) = at["line"] if at else 1, source.share
+    for number, block in enumerate(blocks(source, at)):
+        if number % parts == part:
+            for chunk in read_block(block, line, source.options.max_record_bytes):
+                line = chunk.next["line"]
+                yield chunk
+        else:
+            line += block.data.count(b"\n", 0, block.cut)
+
+
+def blocks(source: Source, at: dict[str, Any] | None) -> Iterator[Block]:
+    """The file in blocks of some megabytes."""
+    offset, limit = at["offset"] if at else 0, source.options.max_record_bytes
     with Stream(source.uri, source.storage, offset) as stream:
         held: list[bytes] = []
-        size = 0  # bytes of the unfinished line in `held`; beyond the limit only its start is kept
-        for block in stream.blocks(source.options.block_bytes):
+        size = 0  # bytes of the unfinished line in `held`
+        for data in stream.blocks(source.options.block_bytes):
             if offset == 0 and not held:
-                block = _check_start(block, source.uri)
-                offset = stream.offset - len(block)
-            cut = block.rfind(b"\n") + 1
+                data = _check_start(data, source.uri)
+                offset = stream.offset - len(data)
+            cut = data.rfind(b"\n") + 1
             if not cut:
-                size += len(block)
-                held = [*held, block] if size <= limit else [b"".join(held)[:1000] or block[:1000]]
+                size += len(data)
+                held = [*held, data] if size <= limit else [b"".join(held)[:1000] or data[:1000]]
                 continue
-            if number % parts == part:
-                for chunk in _block(b"".join(held), size, block, offset, line, limit):
-                    line = chunk.next["line"]
-                    yield chunk
-            else:
-                line += block.count(b"\n", 0, cut)
-            offset, number = offset + size + cut, number + 1
-            held, size = ([block[cut:]], len(block) - cut) if cut < len(block) else ([], 0)
-        if held and number % parts == part:
-            yield from _block(b"".join(held), size, b"\n", offset, line, limit)
+            yield Block(offset, b"".join(held), size, data, cut)
+            offset += size + cut
+            held, size = ([data[cut:]], len(data) - cut) if cut < len(data) else ([], 0)
+        if held:
+            yield Block(offset, b"".join(held), size, b"\n", 1)
 
 
 def _check_start(block: bytes, uri: str) -> bytes:
@@ -70,19 +92,19 @@ def _check_start(block: bytes, uri: str) -> bytes:
     return block.removeprefix(BOM)
 
 
-def _block(held: bytes, size: int, block: bytes, offset: int, line: int, limit: int) -> Iterator[Chunk]:
-    """The whole lines of a block, a few at a time; the first of them goes on the unfinished line of `size` bytes."""
-    first = block.index(b"\n") + 1
-    file = io.BytesIO(block)  # shares the bytes
+def read_block(block: Block, line: int, limit: int) -> Iterator[Chunk]:
+    """The lines of a block, a few at a time; `line` is the number of the first."""
+    offset, first = block.offset, block.data.index(b"\n") + 1
+    file = io.BytesIO(block.data)  # shares the bytes
     file.seek(first)
     lines = _whole(file)
-    if size > limit:
-        whole = size + first
-        reject = Reject(line, offset, OVERSIZE, f"{whole - 1} bytes, the limit is {limit}", excerpt(held))
+    if block.size > limit:
+        whole = block.size + first
+        reject = Reject(line, offset, OVERSIZE, f"{whole - 1} bytes, the limit is {limit}", excerpt(block.head))
         offset, line = offset + whole, line + 1
         yield Chunk([], [], [], {"offset": offset, "line": line}, whole, [reject], flush=not lines)
     else:
-        lines.insert(0, held + block[:first])
+        lines.insert(0, block.head + block.data[:first])
     while lines:
         following = _whole(file)
         chunk = _chunk(lines, offset, line, limit)
