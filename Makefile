@@ -29,7 +29,7 @@ demo-full: $(READY) ## the demo with every model-based column on every row (long
 	@$(BIN)/python examples/demo.py --full
 
 test: $(READY) ## the fast test suite, in parallel
-	@$(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(JOBS) --dist loadfile
 
 slow: $(READY) ## tests that take minutes
 	@$(BIN)/python -m pytest -q -m slow
