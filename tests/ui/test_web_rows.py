@@ -1,6 +1,7 @@
 """Paging, sorting and filtering of the sample browser, against plain lists over the same rows."""
 
 import random
+import time
 
 import numpy as np
 import pytest
@@ -120,3 +121,26 @@ def test_take_keeps_the_order_that_is_asked(store):
     mixed = np.array(random.Random(1).sample(ids.tolist(), 30), np.uint64)
     assert [row["_rowid"] for row in rows.take(cat, held, mixed, ["sample_id"])] == mixed.tolist()
     assert rows.take(cat, held, mixed[:0], ["sample_id"]) == []
+
+
+@pytest.mark.slow
+def test_a_million_rows_are_paged_sorted_and_filtered_within_seconds(cat):
+    append_texts(cat, "web", [f"page {at} of a million" for at in range(1_000_000)], fragments=10)
+    attach_columns(cat, "web", {"quality": [(at * 7919 % 1_000_003) / 1e6 for at in range(1_000_000)]})
+    held = rows.view(cat, "web")
+    rows.take(cat, held, rows.table_ids(cat, held, 0, 25), ["text"])
+
+    def seconds(work) -> float:
+        began = time.perf_counter()
+        work()
+        return time.perf_counter() - began
+
+    def middle() -> None:
+        got = rows.take(cat, held, rows.table_ids(cat, held, 500_000, 25), ["text"])
+        assert [row["text"] for row in got[:2]] == ["page 500000 of a million", "page 500001 of a million"]
+
+    assert seconds(middle) < 1
+    ordered = rows.view(cat, "web", sort="quality")
+    assert seconds(lambda: rows.ordered_ids(cat, ordered)) < 3
+    filtered = rows.view(cat, "web", where="quality > 0.5 AND chars > 24")
+    assert seconds(lambda: rows.count(cat, filtered)) < 2
