@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
 from typing import Any
@@ -135,7 +134,6 @@ def _own(scorer: Scorer, given: dict[str, Any], taken: set[str]) -> dict[str, An
     return {**given, **mine}
 
 
-@cache
 def _writers() -> dict[str, str]:
     return {out.name: scorer.name for scorer in plugins("scorer").values() for out in scorer.writes}
 

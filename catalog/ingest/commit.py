@@ -46,6 +46,8 @@ def commit(work: Work, outcome: Outcome, expected: Expectations, note: str = "")
     if not dataset.head and not tally.counts["kept"]:
         _raise_all_quarantined(work, tally)
     _check(work, outcome, expected)
+    for item in work.inputs:
+        item.finger()  # a file that was changed meanwhile ends it here
     made: dict[str, Any] = {}
 
     def change(table: Any, current: Dataset) -> Any:
@@ -251,7 +253,7 @@ def _file(session: Session, work: Work, at: int, outcome: Outcome, version: int)
     ).first() or SourceFile(dataset_id=work.dataset.id, uri=item.source.uri, size=0, digest="")
     if item.status == "appended" and item.previous is not None:
         rows, bad = item.previous.rows + rows, item.previous.quarantined + bad
-    record.size, record.digest, record.mapping = item.finger.size, item.finger.digest, item.reading
+    record.size, record.digest, record.mapping = item.size, item.finger().digest, item.reading
     record.rows, record.quarantined, record.version, record.run_id = rows, bad, version, work.run_id
     session.add(record)
 
@@ -259,7 +261,7 @@ def _file(session: Session, work: Work, at: int, outcome: Outcome, version: int)
 def _edge(work: Work, at: int, outcome: Outcome, target: str) -> Edge:
     item, counts = work.inputs[at], outcome.tally.files.get(str(at), {})
     mapping = {name: value for name, value in item.mapping.to_json().items() if name not in ("preview", "columns")}
-    details = {"status": item.status, "digest": item.finger.digest, "bytes": item.finger.size, "mapping": mapping}
+    details = {"status": item.status, "digest": item.finger().digest, "bytes": item.size, "mapping": mapping}
     return Edge(
         run_id=work.run_id, verb="ingest", source=f"file:{item.source.uri}", target=target, counts=_run_counts(Counter(counts)),
         details=details,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from collections.abc import Mapping as Given
-from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from catalog.ingest.mapping import Mapping
 from catalog.ingest.readers.folder import files_of
 from catalog.ingest.records import Source, get_reader
 from catalog.ingest.streams import BrokenFile, Fingerprint, codec_of, fingerprint, is_remote, local_path
+from catalog.ingest.worker import LARGE
 from catalog.meta.models import Dataset, SourceFile
 
 if TYPE_CHECKING:
@@ -31,11 +33,14 @@ class Input:
 
     status: "new", "changed" (read again; rows that are there are skipped), "appended" (go on at `start`) or
     "unchanged". previous: what was recorded of the same file. reading: digest of mapping and reading options.
+    stamp: equal for equal bytes, as far as that can be told before reading them; `finger` may be computed meanwhile.
     """
 
     source: Source
     mapping: Mapping
-    finger: Fingerprint
+    size: int
+    stamp: str
+    finger: Callable[[], Fingerprint]
     status: str
     reading: str
     start: dict[str, Any] | None = None
@@ -130,8 +135,11 @@ def _input(
         )
     )
     previous = next((file for file in held if file.uri == source.uri), None)
+    if previous is None and (late := _fingerprint_meanwhile(source, held)):
+        return Input(source, mapping, *late, "new", reading)
     finger = fingerprint_source(source, previous)
-    new = Input(source, mapping, finger, "changed" if previous else "new", reading, previous=previous)
+    status = "changed" if previous else "new"
+    new = Input(source, mapping, finger.size, finger.digest, lambda: finger, status, reading, previous=previous)
     if source.uri.startswith("hf://"):  # what is behind an id may change; rows that are there are skipped
         return new
     same = previous if previous and previous.digest == finger.digest else _moved(finger, held)
@@ -146,6 +154,28 @@ def _input(
         start = {"offset": previous.size, "line": finger.prefix_lines + 1}
         return replace(new, status="appended", start=start)
     return new
+
+
+def _fingerprint_meanwhile(
+    source: Source, held: Sequence[SourceFile]
+) -> tuple[int, str, Callable[[], Fingerprint]] | None:
+    """Size, stamp and late fingerprint of a large local file that cannot be one of those ingested before."""
+    if is_remote(source.uri) or get_reader(source.reader).folder:
+        return None
+    before = os.stat(local_path(source.uri))
+    if before.st_size < LARGE or any(file.size == before.st_size for file in held):
+        return None
+    pool = ThreadPoolExecutor(1, thread_name_prefix="strata-fingerprint")
+    future = pool.submit(fingerprint_source, source)
+    pool.shutdown(wait=False)
+
+    def finger() -> Fingerprint:
+        found, after = future.result(), os.stat(local_path(source.uri))
+        if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
+            raise BadInput(f"{source.uri} was changed while it was read; repeat the command when it is whole")
+        return found
+
+    return before.st_size, f"{before.st_size}:{before.st_mtime_ns}", finger
 
 
 def _moved(finger: Fingerprint, held: Sequence[SourceFile]) -> SourceFile | None:

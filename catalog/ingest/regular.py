@@ -8,6 +8,7 @@ text ...) the block is cut smaller, and the piece that is irregular takes the ca
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -30,8 +31,8 @@ MAY_BE_SPACE = np.zeros(256, bool)
 """First bytes of white space in UTF-8: the ASCII ones, and those of U+0085, U+00A0, U+1680, U+2000 ... and U+3000."""
 MAY_BE_SPACE[:33] = True
 MAY_BE_SPACE[[0xC2, 0xE1, 0xE2, 0xE3]] = True
-ESCAPED = r'["\\\x00-\x1f]'
-FORMATS = {pa.string(): '"%s"', pa.int64(): "%d", pa.bool_(): "%s"}
+ESCAPED = re.compile(r"[\\\x00-\x1f]")
+FORMATS = {pa.string(): '"%s"', pa.int64(): "%d"}
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def columns_of(
     offsets, data = np.frombuffer(text.buffers()[1], np.int32).tolist(), memoryview(text.buffers()[2])
     contents = [xxh3_128_digest(data[start:end]) for start, end in pairwise(offsets)]
     keys = _keys(table, shape)
-    meta = _meta(table, lines, shape)
+    meta = _meta(table, lines, shape, keys)
     if meta is None:
         return None
     count = len(contents)
@@ -206,39 +207,37 @@ def _column(table: pa.Table, shape: Regular, name: str, default: str | None = No
     return values if default is None else pc.fill_null(values, default)
 
 
-def _meta(table: pa.Table, lines: Lines, shape: Regular) -> pa.StringArray | None:
+def _meta(table: pa.Table, lines: Lines, shape: Regular, keys: list[str | None] | None) -> pa.StringArray | None:
     """What is left of each record, as JSON; None where a number cannot be told from its literal."""
     if not shape.kept:
         return pa.nulls(table.num_rows, pa.string())
-    held = {name: table.column(name) for name in shape.kept}
-    if all(_is_plain(values) for values in held.values()):
-        return _formatted(held)
-    columns = {name: _numbers(values, name, lines) if values.type == pa.float64() else values.to_pylist()
-               for name, values in held.items()}  # fmt: skip
-    if any(values is None for values in columns.values()):
-        return None
+    columns: dict[str, list[Any]] = {}
+    for name in shape.kept:
+        values = table.column(name)
+        if name == shape.key and keys is not None and None not in keys and values.type == pa.string():
+            columns[name] = keys
+        elif values.type == pa.float64():
+            found = _numbers(values, name, lines)
+            if found is None:
+                return None
+            columns[name] = found
+        else:
+            columns[name] = values.to_pylist()
+    formats = {name: FORMATS.get(table.schema.field(name).type) for name in shape.kept}
+    if all(formats.values()) and (made := _formatted(columns, formats)) is not None:
+        return made
     names = shape.kept
-    return utf8_array([orjson.dumps(dict(zip(names, row, strict=True))) for row in zip(*columns.values(), strict=True)])  # type: ignore[arg-type]
+    return utf8_array([orjson.dumps(dict(zip(names, row, strict=True))) for row in zip(*columns.values(), strict=True)])
 
 
-def _is_plain(values: pa.ChunkedArray) -> bool:
-    """Whether values stand in JSON as they are: whole numbers, booleans, strings without a character to escape."""
-    if values.type == pa.string():
-        return not pc.any(pc.match_substring_regex(values, ESCAPED)).as_py()
-    return values.type in FORMATS
-
-
-def _formatted(held: dict[str, pa.ChunkedArray]) -> pa.StringArray:
-    parts = [
-        orjson.dumps(name).decode().replace("%", "%%") + ":" + FORMATS[column.type] for name, column in held.items()
-    ]
-    columns = [
-        column.cast(pa.string()).to_pylist() if column.type == pa.bool_() else column.to_pylist()
-        for column in held.values()
-    ]
+def _formatted(columns: dict[str, list[Any]], formats: dict[str, Any]) -> pa.StringArray | None:
+    """Objects of strings and whole numbers, written at once; None where a character would have to be escaped."""
+    parts = [orjson.dumps(name).decode().replace("%", "%%") + ":" + formats[name] for name in columns]
     template = "{" + ",".join(parts) + "}"
-    rows = [template % row for row in zip(*columns, strict=True)]
+    rows = [template % row for row in zip(*columns.values(), strict=True)]
     body = "".join(rows)
+    if body.count('"') != template.count('"') * len(rows) or ESCAPED.search(body):
+        return None
     if not body.isascii():
         return utf8_array(list(map(str.encode, rows)))
     offsets = np.zeros(len(rows) + 1, np.int32)

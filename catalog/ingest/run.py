@@ -217,7 +217,7 @@ def _undo(cat: Catalog, dataset_id: str) -> None:
 
 def _work_key(inputs: Sequence[Input], said: Facts, fragment_rows: int, keep_going: bool) -> str:
     """Equal for equal commands over equal bytes."""
-    files = [[item.source.uri, item.finger.digest, item.status, item.reading, item.start] for item in inputs]
+    files = [[item.source.uri, item.stamp, item.status, item.reading, item.start] for item in inputs]
     return xxh3_128_hexdigest(sorted_json([files, said.source, said.licence, fragment_rows, keep_going]))
 
 

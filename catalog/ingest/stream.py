@@ -135,7 +135,7 @@ class _Loop:
         self.writer = FragmentWriter(work.cat, work.dataset, self.schema)
         self.unit, self.place = _Unit(), (0, None)
         self.pending: tuple[Future[dict[str, Any]], _Unit, tuple[int, Any]] | None = None
-        total = sum(item.finger.size for item in work.inputs if item.status != "unchanged")
+        total = sum(item.size for item in work.inputs if item.status != "unchanged")
         self.progress = Progress(work.cat, work.run_id, total, "bytes", work.progress)
 
     def read(self, at: int, item: Input, place: dict[str, Any] | None) -> None:
@@ -143,7 +143,7 @@ class _Loop:
         work, place = self.work, place or item.start
         defaults = Defaults(work.source, work.licence, item.source.uri, work.dataset.head + 1)
         job = Job(item.source, item.mapping, work.source, defaults, place)
-        chunks: Any = _chunks(job, item.finger.size - (place or {}).get("offset", 0))
+        chunks: Any = _chunks(job, item.size - (place or {}).get("offset", 0))
         self.place = (at, place)
         try:
             for chunk in self._waiting(chunks):

@@ -82,7 +82,7 @@ class Scan(pyarrow.dataset.Dataset):
         narrow = list(dict.fromkeys([*(name for name in wanted if name not in wide), *tested]))
         if wide and self._share(tested, condition) < FEW:
             for batch in self._read([*narrow, *([] if ROW_ID in narrow else [ROW_ID])], self.rows):
-                batch = filtered(batch, condition)
+                batch = filtered(batch, condition, tested)
                 if batch.num_rows:
                     taken = self.table._take_rows(batch.column(ROW_ID).to_pylist(), columns=wide)
                     more = self._readable(taken.combine_chunks().to_batches()[0])
@@ -91,12 +91,13 @@ class Scan(pyarrow.dataset.Dataset):
                     )
         else:
             for batch in self._read([*narrow, *wide], self.rows):
-                yield filtered(batch, condition)
+                yield filtered(batch, condition, tested)
 
     def _share(self, tested: list[str], condition: pc.Expression) -> float:
         """Share of the first rows for which a condition holds."""
         held = [
-            (batch.num_rows, filtered(batch, condition).num_rows) for batch in self._read(tested, self.rows, BATCH_ROWS)
+            (batch.num_rows, filtered(batch, condition, tested).num_rows)
+            for batch in self._read(tested, self.rows, BATCH_ROWS)
         ]
         return sum(hits for _, hits in held) / max(1, sum(rows for rows, _ in held))
 
@@ -115,26 +116,34 @@ class Batches(NamedTuple):
         return self.reader
 
 
-def filtered(batch: pa.RecordBatch, condition: pc.Expression) -> pa.RecordBatch:
-    """Rows for which a condition holds. One over a dictionary alone is decided once a value, not once a row."""
-    coded = [
-        field.name for field in batch.schema if pa.types.is_dictionary(field.type) and mentions(condition, field.name)
-    ]
+def filtered(batch: pa.RecordBatch, condition: pc.Expression, tested: list[str]) -> pa.RecordBatch:
+    """Rows for which a condition over the columns `tested` holds; over a dictionary alone, it is decided once a value."""
+    coded = [name for name in tested if pa.types.is_dictionary(batch.schema.field(name).type)]
     if not coded:
         return batch.filter(condition)
-    if len(coded) == 1 and not any(mentions(condition, name) for name in batch.schema.names if name != coded[0]):
+    if tested == coded and len(coded) == 1:
         column = batch.column(coded[0])
         null = len(column.dictionary)
         values = pa.concat_arrays([column.dictionary, pa.nulls(1, column.dictionary.type)])
         tried = pa.record_batch([values, pa.array(np.arange(null + 1))], names=[coded[0], "place"])
         holds = np.zeros(null + 1, bool)
         holds[tried.filter(condition).column("place").to_numpy()] = True
-        return batch.filter(pa.array(holds[column.indices.fill_null(null).to_numpy()]))
+        return batch.filter(pa.array(_chosen(column.indices.fill_null(null).to_numpy(), holds)))
     plain = [
         batch.column(name).cast(pa.string()) if name in coded else batch.column(name) for name in batch.schema.names
     ]
     numbered = pa.record_batch([*plain, pa.array(np.arange(batch.num_rows))], names=[*batch.schema.names, "place"])
     return batch.take(numbered.filter(condition).column("place"))
+
+
+def _chosen(codes: np.ndarray, holds: np.ndarray) -> np.ndarray:
+    """holds[codes], by comparisons where few codes hold or few do not: those take a fifth of the time."""
+    for wanted, join in ((holds, np.logical_or), (~holds, np.logical_and)):
+        few = np.flatnonzero(wanted)
+        if 0 < len(few) <= 4:
+            tests = [codes == code if join is np.logical_or else codes != code for code in few]
+            return join.reduce(tests)
+    return holds[codes]
 
 
 def is_wide(kind: pa.DataType) -> bool:
