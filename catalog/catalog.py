@@ -146,7 +146,7 @@ class Catalog:
 
         at: a Lance version to read instead of the published head, for runs that must see what they were planned on.
         """
-        from catalog.schema import table_schema
+        from catalog.schema import plain, table_schema
 
         found = self.resolve(ref)
         held = {column.alias: column.physical for column in self.columns(found.dataset.name)}
@@ -166,6 +166,7 @@ class Catalog:
         )
         names = [*wanted, *(["_rowid"] if with_row_id else [])]
         for batch in scanner.to_batches():
+            batch = plain(batch)
             yield batch.rename_columns(names) if batch.schema.names != names else batch
 
     # -- verbs ---------------------------------------------------------------------------------------------------
@@ -187,6 +188,41 @@ class Catalog:
         from catalog.search import search
 
         return search(self, ref, words, **options)
+
+    def index(self, name: str, column: str | None = None, **options: Any) -> dict[str, Any]:
+        """Build the index of a column ("text", vectors or any plain column); see `catalog.query.indexes.build_index`."""
+        from catalog.query.indexes import build_index
+
+        return build_index(self, name, column, **options)
+
+    def indexes(self, name: str) -> list[dict[str, Any]]:
+        """The indexes of a dataset, what they hold, and what is searched without one."""
+        from catalog.query.indexes import indexes
+
+        return indexes(self, name)
+
+    def trace(self, sample_id: str) -> dict[str, Any]:
+        """All that is known of one sample, by its id or six and more characters of its beginning."""
+        from catalog.trace import trace_sample
+
+        return trace_sample(self, sample_id)
+
+    def select(
+        self, name: str | None = None, dataset: str | None = None, where: str | None = None, **options: Any
+    ) -> Any:
+        """Saved selections: `select()` lists them, `select(name)` finds one, `select(name, dataset, where)` saves one.
+
+        options: `missing` ("error", "drop", "keep") and `note`, as in `catalog.selections.save`.
+        """
+        from catalog.selections import find_selection, save, selections
+
+        if name is None:
+            return selections(self)
+        if dataset is None and where is None:
+            return find_selection(self, name)
+        if dataset is None or where is None:
+            raise BadInput(f"to save the selection {name!r}, say both its dataset and its where")
+        return save(self, name, dataset, where, **options)
 
     def diff(self, a: str, b: str) -> dict[str, Any]:
         """What changed between two dataset versions, or between two mixes."""
@@ -250,8 +286,11 @@ class Catalog:
 
     def retract(self, *, reason: str, **what: Any) -> dict[str, Any]:
         """Take samples out of every version and lock that holds them; see `catalog.versions.retract`."""
+        from catalog.samples import sample_ids_of
         from catalog.versions import retract
 
+        if what.get("ids"):
+            what["ids"] = sample_ids_of(self, what["ids"])
         return retract(self, reason=reason, **what)
 
     def runs(self, limit: int = 100, dataset: str | None = None) -> list[Any]:

@@ -16,14 +16,15 @@ import pyarrow as pa
 
 from catalog.access import check
 from catalog.errors import BadInput, Missing
-from catalog.query.indexes import build_index
+from catalog.query.indexes import build_index, indexes
 from catalog.query.vectors import Embed, query_vector, stored_vector, vector_column, vector_hits
 from catalog.query.words import Hits, matched, snippet, terms_of, text_hits
+from catalog.samples import sample_id_of
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
 
-__all__ = ["build_index", "notes", "search"]
+__all__ = ["build_index", "indexes", "notes", "search"]
 
 MODES = ("hybrid", "vector", "text")
 RRF = 60
@@ -48,7 +49,7 @@ def search(
 ) -> pa.Table:
     """The nearest samples, best first: sample_id, text (the part that matched), score, why.
 
-    mode: hybrid (default), vector, text. like: a sample id, for "more like this". where, missing: as in a selection.
+    mode: hybrid (default), vector, text. like: a sample id or its beginning, for "more like this". where, missing: as in a selection.
     embed: texts -> vectors, where the scorer that made `column` cannot be run here.
     score: BM25 for text, cosine for vector, the sum of reciprocal ranks for hybrid.
     """
@@ -67,6 +68,7 @@ def search(
     lists: dict[str, Hits] = {}
     depth = min(MOST, DEPTH * limit) if mode in (None, "hybrid") and not like else limit
     if like:
+        like = sample_id_of(cat, like, found.ref)
         held = vector_column(cat, found, column)
         row, vector = stored_vector(table, held.physical, like, cat.predicate(found.ref), found.ref)
         hits = vector_hits(table, held.physical, vector, condition, limit + 1)

@@ -12,6 +12,7 @@ from sqlmodel import select
 from catalog.access import check
 from catalog.errors import NotFound
 from catalog.meta.models import Dataset, Grade, Mix
+from catalog.samples import sample_id_of
 
 if TYPE_CHECKING:
     import lance
@@ -23,13 +24,14 @@ CHILDREN = 100
 
 
 def trace_sample(cat: Catalog, sample_id: str) -> dict[str, Any]:
-    """Every row with this sample id, in every dataset.
+    """Every row with this sample id (or the only one that begins so), in every dataset.
 
     {"sample_id", "rows": [{"dataset", "tier", "versions", "columns", "states", ...origin}], "children", "grades", "mixes"}
     `versions` is [first, last] of the versions that hold the row, last None while it is live, and [] once retracted.
     """
     check(cat, "read", "trace")
-    quoted = sample_id.replace("'", "''")
+    sample_id = sample_id_of(cat, sample_id)
+    quoted = sample_id
     rows: list[dict[str, Any]] = []
     children: list[dict[str, Any]] = []
     places: dict[str, np.ndarray] = {}

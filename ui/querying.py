@@ -79,10 +79,11 @@ def search_hits(
     mode: str | None = None,
     like: str | None = None,
     where: str | None = None,
+    missing: str = "error",
     limit: int = 10,
 ) -> dict[str, Any]:
     """{"hits": best first, "notes": what the result does not cover}."""
     from catalog.search import notes
 
-    found = cat.search(ref, words, mode=mode, like=like, where=where, limit=limit)
+    found = cat.search(ref, words, mode=mode, like=like, where=where, missing=missing, limit=limit)
     return {"hits": plain(found), "notes": notes(found)}

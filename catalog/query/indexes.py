@@ -32,19 +32,32 @@ TEXT = {
 }  # fmt: skip
 
 
-def build_index(cat: Catalog, name: str, what: str = "text", *, force: bool = False) -> dict[str, Any]:
+SORTS = {"INVERTED": "text", "BITMAP": "scalar", "BTREE": "scalar"}
+"""What people call a kind of index; anything else is "vector"."""
+
+
+def build_index(
+    cat: Catalog, name: str, what: str | None = None, *, sort: str | None = None, force: bool = False
+) -> dict[str, Any]:
     """Build or rebuild an index: "text" (words), a vector column such as "embedding", or any other column by value.
 
-    Returns {"column", "kind", "rows", "built"}. A vector index below 100,000 rows is not built unless `force`d: the exact
-    comparison is as fast.
+    sort: "text", "vector" or "scalar"; what the column must be for, and with "text" or "vector" alone which column is
+    meant. Returns {"column", "kind", "rows", "built"}. A vector index below 100,000 rows is not built unless `force`d:
+    the exact comparison is as fast.
     """
     check(cat, "write", name)
     found = cat.resolve(name)
-    column, kind = index_kind(cat, name, what)
+    wanted: str = what or _meant(cat, found.dataset.name, sort)
+    column, kind = index_kind(cat, name, wanted)
+    if sort is not None and (held := SORTS.get(kind, "vector")) != sort:
+        raise BadInput(f"{wanted} of {found.dataset.name} takes a {held} index, not a {sort} one; leave --kind out")
     rows = found.dataset.rows
-    told = {"dataset": found.dataset.name, "column": what, "kind": kind, "rows": rows, "built": True}
+    told = {"dataset": found.dataset.name, "column": wanted, "kind": kind, "rows": rows, "built": True}
     if not rows:
         raise BadInput(f"{found.dataset.name} has no rows to index; ingest some first")
+    valued = _valued(cat, found.dataset.name, wanted, rows)
+    if not valued:
+        raise BadInput(f"{wanted} of {found.dataset.name} has no value in any row yet; score some first")
     if kind.startswith("IVF") and rows < FLAT_ROWS and not force:
         return told | {
             "built": False,
@@ -56,16 +69,68 @@ def build_index(cat: Catalog, name: str, what: str = "text", *, force: bool = Fa
         if kind == "INVERTED":
             table.create_scalar_index(column, kind, replace=True, **TEXT)
         elif kind.startswith("IVF"):
-            parts = max(1, min(4096, round(rows**0.5)))
+            parts = max(1, min(4096, round(valued**0.5)))
             table.create_index(column, kind, metric="cosine", num_partitions=parts, replace=True)
         else:
             table.create_scalar_index(column, kind, replace=True)
         return table
 
     key = f"index:{found.dataset.id}:{column}"
-    with run(cat, "index", key, dataset=found.dataset.name, column=what, kind=kind):
+    with run(cat, "index", key, dataset=found.dataset.name, column=wanted, kind=kind):
         publish(cat, found.dataset.id, change, lambda session, current: None)
     return told
+
+
+def _meant(cat: Catalog, name: str, sort: str | None) -> str:
+    """The column of an index that was named by its sort alone."""
+    if sort in (None, "text"):
+        return "text"
+    if sort not in ("vector", "scalar"):
+        raise BadInput(f"--kind {sort!r} is not one of vector, text, scalar")
+    vectors = [alias for alias, kind in _kinds(cat, name).items() if SORTS.get(kind, "vector") == "vector"]
+    if sort == "scalar" or len(vectors) > 1:
+        raise BadInput(f"say which column of {name} to index" + (f": {', '.join(vectors)}" if vectors else ""))
+    if not vectors:
+        raise BadInput(f"{name} has no column of vectors; `strata score {name} minilm` computes one")
+    return vectors[0]
+
+
+def _valued(cat: Catalog, name: str, what: str, rows: int) -> int:
+    """Rows with a value, from stored statistics."""
+    held = next((column for column in cat.columns(name) if column.alias == what), None)
+    return rows if held is None else held.states.get("value", held.covered)
+
+
+def _kinds(cat: Catalog, name: str) -> dict[str, str]:
+    """Text and every column of vectors with the kind of index it takes: those that a search reads."""
+    schema, found = cat.lance(name).schema, {"text": "INVERTED"}
+    for column in cat.columns(name):
+        if column.physical in schema.names and pa.types.is_fixed_size_list(schema.field(column.physical).type):
+            found[column.alias] = index_kind(cat, name, column.alias)[1]
+    return found
+
+
+def indexes(cat: Catalog, name: str) -> list[dict[str, Any]]:
+    """The indexes of a dataset, and the columns that a search reads without one: column, kind, rows it holds, state."""
+    name = cat.resolve(name).dataset.name
+    table = cat.lance(name)
+    shown = {column.physical: column.alias for column in cat.columns(name)}
+    rows, out = table.count_rows(), []
+    for held in table.describe_indices():
+        column = shown.get(held.field_names[0], held.field_names[0])
+        inside = min(int(held.num_rows_indexed), rows)
+        late = (
+            f"{rows - inside:,} rows came later and are searched without it; `strata index {name} {column}` adds them"
+        )
+        kind = index_kind(cat, name, column)[1]
+        out.append({"column": column, "sort": SORTS.get(kind, "vector"), "kind": kind, "rows": inside,
+                    "of": rows, "state": "whole" if inside == rows else late})  # fmt: skip
+    for column, kind in _kinds(cat, name).items():
+        if all(row["column"] != column for row in out):
+            how = "every text is read" if kind == "INVERTED" else "vectors are compared one by one"
+            out.append({"column": column, "sort": SORTS.get(kind, "vector"), "kind": kind, "rows": 0, "of": rows,
+                        "state": f"none: {how}"})  # fmt: skip
+    return sorted(out, key=lambda row: row["column"])
 
 
 def index_kind(cat: Catalog, name: str, what: str) -> tuple[str, str]:

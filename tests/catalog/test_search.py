@@ -8,6 +8,7 @@ from catalog import states
 from catalog.errors import BadInput, Missing, NotFound
 from catalog.meta.models import Recipe
 from catalog.plugins import REGISTRY, Out, scorer
+from catalog.samples import sample_id_of
 from catalog.search import build_index, notes, search
 from catalog.testing import append_texts, attach_columns, errors_of
 
@@ -263,3 +264,65 @@ def test_a_real_sentence_encoder_finds_other_words(cat):
     for query, wanted in (("eruption of lava", 0), ("baking bread", 1), ("boats at sea", 2)):
         hits = search(cat, "web", query, limit=1)
         assert full(cat, "web", hits) == [texts[wanted]] and "by meaning" in hits.column("why")[0].as_py()
+
+
+def test_indexes_say_what_they_hold(web):
+    assert [(row["column"], row["rows"], row["state"]) for row in web.indexes("web")] == [
+        ("embedding", 0, "none: vectors are compared one by one"),
+        ("text", 0, "none: every text is read"),
+    ]
+    attach_columns(web, "web", {"quality": [0.5] * len(TOPICS)}, scorer="judge")
+    assert web.index("web", "text")["kind"] == "INVERTED" and web.index("web", "quality")["kind"] == "BTREE"
+    assert web.index("web", sort="vector")["built"] is False
+    assert web.index("web", sort="vector", force=True)["column"] == "embedding"
+    append_texts(web, "web", ["one more"])
+    held = {row["column"]: row for row in web.indexes("web")}
+    assert {(row["sort"], row["rows"], row["of"]) for row in held.values()} == {
+        (sort, len(TOPICS), len(TOPICS) + 1) for sort in ("text", "vector", "scalar")
+    }
+    assert "1 rows came later" in held["text"]["state"] and "strata index web text" in held["text"]["state"]
+    web.index("web", "text")
+    assert next(row for row in web.indexes("web") if row["column"] == "text")["state"] == "whole"
+
+
+def test_an_index_that_cannot_be_is_one_line(web, cat):
+    attach_columns(web, "web", {"empty": pa.nulls(len(TOPICS), pa.float32())}, scorer="later",
+                   states=[None] * len(TOPICS))  # fmt: skip
+    append_texts(cat, "plain", TOPICS)
+    for name, given, error, line in (
+        ("web", {"what": "text", "sort": "vector"}, BadInput, "text of web takes a text index, not a vector one"),
+        ("web", {"sort": "scalar"}, BadInput, "say which column of web to index"),
+        ("web", {"sort": "fast"}, BadInput, "'fast' is not one of vector, text, scalar"),
+        ("web", {"what": "empty"}, BadInput, "empty of web has no value in any row yet"),
+        ("plain", {"sort": "vector"}, BadInput, "plain has no column of vectors; `strata score plain minilm`"),
+        ("plain", {"what": "embeding"}, NotFound, "no column of plain 'embeding'"),
+    ):
+        with pytest.raises(error, match=line):
+            build_index(cat, name, **given)
+
+
+def test_a_sample_is_found_by_the_beginning_of_its_id(web):
+    ids = [value for batch in web.scan("web", ["sample_id"]) for value in batch.column(0).to_pylist()]
+    whole = search(web, "web", like=ids[0])
+    assert search(web, "web", like=ids[0][:6]).equals(whole) and web.trace(ids[0][:8])["sample_id"] == ids[0]
+    assert sample_id_of(web, ids[1][:7].upper(), "web") == ids[1] and sample_id_of(web, "0" * 32) == "0" * 32
+    receipt = web.retract(ids=[ids[2][:10]], reason="asked for")
+    assert receipt["rows"] == {"web": 1} and web.trace(ids[2][:10])["rows"][0]["retracted"]
+    for given, error, line in (
+        (ids[0][:5], BadInput, "too short: give at least 6"),
+        ("ffffffff", NotFound, "no sample of web 'ffffffff'"),
+        ("volcano", NotFound, "32 hex digits"),
+        (ids[2][:10], NotFound, "no sample of web"),  # it is retracted, and search sees live rows only
+    ):
+        with pytest.raises(error, match=line):
+            sample_id_of(web, given, "web")
+
+
+def test_an_ambiguous_beginning_names_what_it_could_be(cat, tmp_path, monkeypatch):
+    monkeypatch.setattr("catalog.samples.SHORTEST", 1)
+    append_texts(cat, "many", [f"text {number}" for number in range(40)])
+    ids = [value for batch in cat.scan("many", ["sample_id"]) for value in batch.column(0).to_pylist()]
+    start = next(value[0] for value in ids if sum(other[0] == value[0] for other in ids) > 1)
+    twins = sorted(value for value in ids if value[0] == start)
+    with pytest.raises(BadInput, match=f"ambiguous: {', '.join(twins[:4])}.*give more characters"):
+        cat.trace(start)

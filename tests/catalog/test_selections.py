@@ -70,3 +70,11 @@ def test_refusals(web):
         find_selection(web, "good@v7")
     with pytest.raises(NotFound, match="'web' is a dataset"):
         find_selection(web, "web")
+
+
+def test_the_facade_saves_lists_and_finds(web):
+    made = web.select("good", "web", "quality > 0.7", missing="drop", note="why")
+    assert (made.version, made.missing) == (1, "drop") and web.select("good").where == made.where
+    assert [held.name for held in web.select()] == ["good"]
+    with pytest.raises(BadInput, match="say both its dataset and its where"):
+        web.select("half", "web")

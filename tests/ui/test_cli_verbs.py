@@ -276,3 +276,45 @@ def test_the_grant_of_the_environment_holds_for_the_command_line(strata, web, mo
     assert strata("drop", "web", status=2) == "" and "may only read" in strata.err
     monkeypatch.delenv("STRATA_GRANT")
     assert isinstance(strata.cat, Catalog) and strata.cat.find("web") is not None
+
+
+def test_index_builds_and_lists(strata, web):
+    strata("score", "web", "gopher_quality")
+    assert "none: every text is read" in strata("index", "web")
+    assert "web: text is indexed (INVERTED, 80 rows)" in strata("index", "web", "--kind", "text")
+    assert strata("index", "web", "word_count", "--json")["kind"] in ("BITMAP", "BTREE")
+    rows = strata("index", "web", "--json")
+    assert {(row["column"], row["sort"], row["state"]) for row in rows} == {
+        ("text", "text", "whole"),
+        ("word_count", "scalar", "whole"),
+    }
+    for words, line in (
+        (["web", "wordcount"], "error: no column of web 'wordcount': did you mean word_count"),
+        (["web", "--kind", "vector"], "error: web has no column of vectors; `strata score web minilm` computes one"),
+        (["web", "text", "--kind", "fast"], "error: --kind 'fast' is not one of vector, text, scalar"),
+        (["wep"], "error: no dataset 'wep': did you mean web"),
+    ):
+        assert strata("index", *words, status=2) == ""
+        assert strata.err.startswith(line) and strata.err.count("\n") == 1
+
+
+def test_a_filter_over_a_partly_covered_column_says_what_absent_means(strata, web):
+    strata("score", "web", "gopher_quality", "--sample", "20")
+    words = ("search", "web", "river", "--mode", "text", "--where", "word_count > 0", "--limit", "100", "--json")
+    assert strata(*words[:-1], status=2) == "" and "say missing: drop | keep" in strata.err
+    dropped, kept = (strata(*words, "--missing", how)["hits"] for how in ("drop", "keep"))
+    assert 0 < len(dropped) <= 20 < len(kept)
+    assert strata(*words[:-1], "--missing", "maybe", status=2) == "" and "not 'maybe'" in strata.err
+
+
+def test_the_twelve_characters_that_search_prints_are_enough(strata, web):
+    line = strata("search", "web", "river", "--mode", "text", "--limit", "1").split()
+    whole = strata("search", "web", "river", "--mode", "text", "--limit", "1", "--json")["hits"][0]["sample_id"]
+    assert len(line[1]) == 12 and strata("trace", line[1], "--json")["sample_id"] == whole
+    assert strata("trace", line[1][:3], status=2) == "" and "give at least 6 characters" in strata.err
+
+
+def test_sql_shows_the_names_of_columns_as_they_are(strata, web):
+    head = strata("sql", "SELECT sample_id, chars AS [bold]n_chars FROM web LIMIT 1".replace("[bold]", "")).splitlines()
+    assert any("sample_id" in row and "n_chars" in row for row in head[:3])
+    assert "n_[red]x" in strata("sql", 'SELECT 1 AS "n_[red]x"')

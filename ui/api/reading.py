@@ -36,6 +36,7 @@ class SearchRequest(BaseModel):
     mode: Literal["hybrid", "vector", "text"] | None = None
     like: str | None = None
     where: str | None = None
+    missing: Literal["error", "drop", "keep"] = "error"
     limit: int = Field(10, ge=1, le=1000)
 
 
@@ -77,9 +78,7 @@ def lineage(ref: str, cat: Asked) -> Any:
 @router.get("/samples/{sample}")
 def trace(sample: str, cat: Asked) -> dict[str, Any]:
     """All that is known of one sample: origin, places, verdicts, columns, mixes."""
-    from catalog.trace import trace_sample
-
-    return plain(trace_sample(cat, sample))
+    return plain(cat.trace(sample))
 
 
 @router.get("/selections")
@@ -96,6 +95,12 @@ def selection(ref: str, cat: Asked) -> dict[str, Any]:
     from catalog.selections import count_selection, find_selection
 
     return {**plain(find_selection(cat, ref)), "rows": count_selection(cat, ref)}
+
+
+@router.get("/datasets/{name}/indexes")
+def indexes(name: str, cat: Asked) -> list[dict[str, Any]]:
+    """Its indexes, the rows they hold, and what is searched without one."""
+    return cat.indexes(name)
 
 
 @router.get("/diff")
@@ -124,7 +129,8 @@ def sql(body: SqlRequest, cat: Asked) -> Any:
 @router.post("/search")
 def search(body: SearchRequest, cat: Asked) -> dict[str, Any]:
     """Best hits first, and notes on what the result does not cover."""
-    return search_hits(cat, body.ref, body.words, mode=body.mode, like=body.like, where=body.where, limit=body.limit)
+    options = body.model_dump(exclude={"ref", "words"})
+    return search_hits(cat, body.ref, body.words, **options)
 
 
 @router.get("/scorers")

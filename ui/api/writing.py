@@ -47,6 +47,14 @@ class PromoteRequest(Strict):
     dry_run: bool = False
 
 
+class IndexRequest(Strict):
+    """Which column to index; a kind alone means the column that a search reads."""
+
+    column: str | None = None
+    kind: Literal["vector", "text", "scalar"] | None = None
+    force: bool = False
+
+
 class IngestRequest(Strict):
     """Files where the service runs, into a dataset; the fields are those of `Catalog.ingest`."""
 
@@ -181,6 +189,12 @@ def drop(name: str, cat: Asked) -> dict[str, str]:
     """Take a dataset out of the catalog."""
     cat.drop(name)
     return {"dropped": name}
+
+
+@router.post("/datasets/{name}/indexes")
+def index(name: str, body: IndexRequest, cat: Asked) -> dict[str, Any]:
+    """Build the index of a column, or rebuild it."""
+    return cat.index(name, body.column, sort=body.kind, force=body.force)
 
 
 @router.post("/retract")

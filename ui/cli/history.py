@@ -22,15 +22,16 @@ def card(ref: Ref, json: Json = False) -> None:
 
 
 def trace(
-    sample: Annotated[str, typer.Argument(metavar="SAMPLE_ID", help="Id of a sample.")], json: Json = False
+    sample: Annotated[
+        str, typer.Argument(metavar="SAMPLE_ID", help="Id of a sample, or the first 6 and more characters of it.")
+    ],
+    json: Json = False,
 ) -> None:
     """Say all that is known of one sample: where it came from, where it is, why it was dropped, which mixes serve it.
 
-    Example: strata trace 51b6321257f84c9d9a3bb6c3b6c0e2a1
+    Example: strata trace 51b6321257f8
     """
-    from catalog.trace import trace_sample
-
-    held = trace_sample(opened(), sample)
+    held = opened().trace(sample)
 
     def human() -> None:
         for row in held["rows"]:

@@ -78,7 +78,9 @@ def drop(name: Name, json: Json = False) -> None:
 def retract(
     reason: Annotated[str, typer.Option(help="Why; kept in the audit and on the receipt.")],
     where: Annotated[str | None, typer.Option(metavar="SQL", help="Filter over sample fields.")] = None,
-    ids: Annotated[Path | None, typer.Option(metavar="FILE", help="Sample ids, one a line.")] = None,
+    ids: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Sample ids or their beginnings, one a line.")
+    ] = None,
     dataset: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only in these datasets; repeat for more.")
     ] = None,

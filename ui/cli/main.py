@@ -36,6 +36,7 @@ PANELS: dict[str, list[tuple[str, Callable[..., Any]]]] = {
     "Look": [
         ("datasets", query.datasets), ("show", query.show), ("card", history.card), ("lineage", history.lineage),
         ("trace", history.trace), ("diff", history.diff), ("sql", query.sql), ("search", query.search),
+        ("index", query.index),
     ],
     "Compute": [
         ("scorers", score.scorers), ("selectors", score.selectors), ("mixers", score.mixers), ("plan", score.plan),

@@ -63,9 +63,17 @@ def number(value: Any) -> str:
 
 
 def table(
-    rows: Iterable[dict[str, Any]], columns: Sequence[str], *, empty: str = "nothing to show", title: str = ""
+    rows: Iterable[dict[str, Any]],
+    columns: Sequence[str],
+    *,
+    empty: str = "nothing to show",
+    title: str = "",
+    as_named: bool = False,
 ) -> None:
-    """Print chosen keys of rows; on a terminal the last column wraps, in a pipe nothing is cut."""
+    """Print chosen keys of rows; on a terminal the last column wraps, in a pipe nothing is cut.
+
+    as_named: the columns are somebody's names, to be shown as they are, not keys of ours to be read as words.
+    """
     rows = list(rows)
     if not rows:
         print(empty)
@@ -78,7 +86,8 @@ def table(
     made = Table(box=box.SIMPLE_HEAD, title=title or None, title_justify="left", pad_edge=False)
     for name in columns:
         numeric = all(isinstance(row.get(name), (int, float, type(None))) for row in rows)
-        made.add_column(name.replace("_", " "), justify="right" if numeric else "left", overflow="fold")
+        head = Text(name) if as_named else name.replace("_", " ")
+        made.add_column(head, justify="right" if numeric else "left", overflow="fold")
     for row in rows:
         made.add_row(*(Text(number(row.get(name))) for name in columns))
     Console(width=None if sys.stdout.isatty() else 240, soft_wrap=False).print(made)

@@ -1,4 +1,4 @@
-"""strata datasets, show, sql, search."""
+"""strata datasets, show, sql, search, index."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 from ui.cli.output import Json, emit, facts, note, number, opened, table
 
 Ref = Annotated[str, typer.Argument(metavar="NAME[@vN]", help="Dataset, with a version or tag if not the newest.")]
+Missing = Annotated[str, typer.Option(metavar="error|drop|keep", help="What a row without a value means to --where.")]
 
 
 def datasets(
@@ -91,7 +92,7 @@ def sql(
     result = opened().sql(query, limit=limit or None, timeout=timeout, memory=memory)
     if form == "table":
         rows = [{name: _short(value) for name, value in row.items()} for row in result.rows()]
-        table(rows, result.columns, empty="no rows")
+        table(rows, result.columns, empty="no rows", as_named=True)
     elif form == "json":
         emit(True, result.arrow(), lambda: None)
     else:
@@ -113,8 +114,11 @@ def search(
     mode: Annotated[
         str | None, typer.Option(metavar="hybrid|vector|text", help="How to look; the best there is if not given.")
     ] = None,
-    like: Annotated[str | None, typer.Option(metavar="SAMPLE_ID", help="Find samples like this one.")] = None,
+    like: Annotated[
+        str | None, typer.Option(metavar="SAMPLE_ID", help="Find samples like this one; its first 6 characters do.")
+    ] = None,
     where: Annotated[str | None, typer.Option(metavar="SQL", help="Only rows for which this holds.")] = None,
+    missing: Missing = "error",
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Hits at most.")] = 10,
     json: Json = False,
 ) -> None:
@@ -124,7 +128,7 @@ def search(
     """
     from ui.querying import search_hits
 
-    held = search_hits(opened(), ref, words, mode=mode, like=like, where=where, limit=limit)
+    held = search_hits(opened(), ref, words, mode=mode, like=like, where=where, missing=missing, limit=limit)
 
     def human() -> None:
         for hit in held["hits"]:
@@ -134,5 +138,44 @@ def search(
             print("nothing found")
         for line in held["notes"]:
             note(line)
+
+    emit(json, held, human)
+
+
+def index(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Dataset.")],
+    column: Annotated[
+        str | None, typer.Argument(metavar="[COLUMN]", help="text, a column of vectors, or any plain column.")
+    ] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(metavar="vector|text|scalar", help="Kind of index; what the column takes if not given."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also where comparing every vector is as fast: below 100,000 rows.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Build the index of a column, or rebuild it; without a column or a kind, list the indexes and their state.
+
+    Example: strata index web text
+    """
+    from catalog.errors import BadInput
+
+    if kind not in (None, "vector", "text", "scalar"):
+        raise BadInput(f"--kind {kind!r} is not one of vector, text, scalar")
+    cat = opened()
+    if column is None and kind is None:
+        rows = cat.indexes(name)
+        shown = [{**row, "index": f"{row['sort']} ({row['kind']})" if row["rows"] else "none"} for row in rows]
+        emit(json, rows, lambda: table(shown, ["column", "index", "rows", "of", "state"]))
+        return
+    held = cat.index(name, column, sort=kind, force=force)
+
+    def human() -> None:
+        if held["built"]:
+            print(f"{held['dataset']}: {held['column']} is indexed ({held['kind']}, {number(held['rows'])} rows)")
+        else:
+            print(f"{held['dataset']}: {held['column']} is not indexed: {held['note']}; --force builds one")
 
     emit(json, held, human)
