@@ -22,7 +22,7 @@ from catalog.errors import Refused
 from catalog.meta.models import ColumnRecord, Dataset, Edge, Recipe, Version
 from catalog.plugins import get_transform
 from catalog.runs import Progress, add_counts
-from catalog.schema import sample_schema
+from catalog.schema import plain, sample_schema
 from catalog.statistics import column_statistics
 from catalog.store import checkpoints, write_fragment
 from catalog.store.columns import attach
@@ -313,7 +313,7 @@ class Promotion:
         columns = [n for n in schema.names if n in own or n in self.table.schema.names]
 
         def batches() -> Iterator[pa.RecordBatch]:
-            for batch in fragment.scanner(columns=columns, with_row_id=True, batch_size=8192).to_batches():
+            for batch in map(plain, fragment.scanner(columns=columns, with_row_id=True, batch_size=8192).to_batches()):
                 mask = np.isin(batch.column("_rowid").to_numpy(), kept)
                 if len(held):
                     mask &= ~np.isin(np.array(batch.column("sample_id").to_pylist(), "S32"), held)

@@ -20,6 +20,8 @@ import pyarrow.compute as pc
 from catalog import states
 from catalog.catalog import Catalog
 from catalog.errors import StrataError
+from catalog.plugins import Scorer
+from catalog.schema import plain
 from catalog.store import checkpoints
 from catalog.store.columns import computed
 from catalog.store.tables import ColumnFile, open_table, write_column_file
@@ -74,7 +76,7 @@ def _windows(job: Job, table: Any, fragment_id: int) -> Iterator[tuple[int, pa.R
     pending: list[pa.RecordBatch] = []
     for batch in scanner.to_batches():
         # Lance may split batches at page borders; windows are fixed by row number alone, so that results never move.
-        pending.append(batch)
+        pending.append(plain(batch))
         while sum(part.num_rows for part in pending) >= size:
             whole = pa.Table.from_batches(pending).combine_chunks()
             yield start, whole.slice(0, size).to_batches()[0]
@@ -193,17 +195,33 @@ def checked(step: Step, result: dict[str, Any], rows: int) -> dict[str, pa.Array
                 f"scorer {plugin.name} returned {len(array)} x {array.type} for {out.name!r}, "
                 f"not {rows} x {out.type}; its plug-in {plugin.module} needs mending"
             )
-        done[out.name] = array
-    state = result.get("_state")
-    if state is None:
-        valid = pc.is_valid(done[plugin.writes[0].name])
-        for out in plugin.writes[1:]:
-            valid = pc.or_(valid, pc.is_valid(done[out.name]))
-        state = pc.if_else(valid, pa.scalar(states.VALUE, pa.uint8()), pa.scalar(states.UNDEFINED, pa.uint8()))
-    return {
-        **done,
-        "_state": pa.array(state, pa.uint8()) if not isinstance(state, pa.Array) else state.cast(pa.uint8()),
-    }
+        done[out.name] = _without_nan(array)
+    return {**done, "_state": _state(plugin, result.get("_state"), done, rows)}
+
+
+def _without_nan(array: pa.Array) -> pa.Array:
+    """Not a number is no number: a null, whose state says that the method gives none here."""
+    if not pa.types.is_floating(array.type):
+        return array
+    return pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
+
+
+def _state(plugin: Scorer, given: Any, done: dict[str, pa.Array], rows: int) -> pa.Array:
+    """The states a plug-in gave, else value or undefined; a row without any value is never called a value."""
+    value, undefined = pa.scalar(states.VALUE, pa.uint8()), pa.scalar(states.UNDEFINED, pa.uint8())
+    valid = pc.is_valid(done[plugin.writes[0].name])
+    for out in plugin.writes[1:]:
+        valid = pc.or_(valid, pc.is_valid(done[out.name]))
+    if given is None:
+        return pc.if_else(valid, value, undefined)
+    state = given.combine_chunks() if isinstance(given, pa.ChunkedArray) else pa.array(given)
+    state = state.cast(pa.uint8())
+    if len(state) != rows or state.null_count:
+        raise StrataError(
+            f"scorer {plugin.name} returned {len(state)} states with {state.null_count} nulls for {rows} rows; "
+            f"its plug-in {plugin.module} needs mending"
+        )
+    return pc.if_else(pc.and_(pc.equal(state, value), pc.invert(valid)), undefined, state)
 
 
 # -- values another dataset already has ----------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from sqlmodel import select
 from catalog.access import check
 from catalog.errors import Corrupt, NotFound
 from catalog.meta.models import Dataset, Version
-from catalog.schema import table_schema
+from catalog.schema import plain_type, table_schema
 
 if TYPE_CHECKING:
     import lance
@@ -119,7 +119,7 @@ def _check_version(cat: Catalog, part: dict[str, Any], ref: str) -> None:
 
 
 def _fields(cat: Catalog, held: Dataset, table: lance.LanceDataset) -> dict[str, tuple[str, pa.DataType]]:
-    types = {field.name: field.type for field in table.schema}
+    types = {field.name: plain_type(field.type) for field in table.schema}
     fields = {name: (name, types[name]) for name in table_schema(held.kind, held.tier).names if name in types}
     for column in cat.columns(held.name):
         if column.physical in types:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from catalog.errors import Corrupt, StrataError
-from catalog.schema import CHARS
+from catalog.schema import CHARS, stored
 
 if TYPE_CHECKING:
     import lance
@@ -67,7 +67,7 @@ def create_table(uri: str, schema: pa.Schema, storage: dict[str, str] | None = N
     import lance
 
     plain = {"lance-encoding:compression": "none"}
-    schema = pa.schema([field.with_metadata(plain) if field.name in PLAIN else field for field in schema])
+    schema = pa.schema([field.with_metadata(plain) if field.name in PLAIN else field for field in stored(schema)])
     table = lance.write_dataset(
         schema.empty_table(),
         uri,
@@ -92,12 +92,12 @@ def write_fragment(
     first = next((batch for batch in source if batch.num_rows), None)
     if first is None:
         return {}
-    full = schema if CHARS.name in schema.names else schema.append(CHARS)
+    full = stored(schema if CHARS.name in schema.names else schema.append(CHARS))
 
     def stream() -> Iterator[pa.RecordBatch]:
-        yield first.select(full.names)
+        yield _coded(first, full)
         for batch in source:
-            yield batch.select(full.names)
+            yield _coded(batch, full)
 
     with disk_errors(uri):
         written = write_fragments(
@@ -113,6 +113,16 @@ def write_fragment(
     if len(written) != 1:
         raise StrataError(f"expected one fragment in {uri}, Lance wrote {len(written)}")
     return written[0].to_json()
+
+
+def _coded(batch: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """The columns of the schema, strings as dictionaries where the store keeps them so."""
+    arrays = []
+    for field in schema:
+        array = batch.column(field.name)
+        coded = pa.types.is_dictionary(field.type) and not pa.types.is_dictionary(array.type)
+        arrays.append(array.dictionary_encode() if coded else array)
+    return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _with_chars(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
