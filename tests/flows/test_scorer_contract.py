@@ -1,24 +1,36 @@
 """The law of a scorer, run over every registered plug-in: rows in are rows out, whatever the text and the batch size.
 
-Declarations are checked for all scorers; behaviour for those that map sample fields on a CPU. The others are skipped
-with the reason: a fitted or global scorer needs rows to learn from, a gpu or api scorer a model or an endpoint.
+The registry decides what is checked, never a list. A fitted scorer learns from a small labelled set first; a global one
+is one call over a scan, and one run of the real runner; a model is a tiny one that the `model` parameter accepts, else
+the plug-in's own; columns of other scorers are made from their declarations, with nulls and NaN among them. Only the
+api class needs an endpoint and is skipped.
 """
 
 from __future__ import annotations
 
+import json
+import math
 from collections import Counter
+from functools import cache
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 
 from catalog import states
-from catalog.errors import BadInput, Missing
-from catalog.plugins import FAILED, Context, Scorer, plugins
+from catalog.errors import BadInput, Missing, StrataError
+from catalog.plugins import FAILED, Context, EvalSet, Scorer, plugins
 from catalog.schema import KINDS, field_names, sample_schema
+from catalog.testing import append_texts, errors_of, sentences, text_dataset, write_jsonl
+from flows import score
+from flows.unit import checked
 
 SCORERS = plugins("scorer")
+WRITERS = {out.name: out for scorer in SCORERS.values() for out in scorer.writes}
 STATES = (states.VALUE, states.UNDEFINED, states.OUT_OF_VALIDITY)
+UNDEFINED = "undefined upstream"
+"""In place of a text: the other scorer gave no value to this row."""
+NAN = "not a number upstream"
 
 TEXTS = [
     "The cat sat on the mat. The cat sat on the mat again, and again.",
@@ -30,6 +42,7 @@ TEXTS = [
     "\u2028\u2029\x85\x0b\x0c",
     "👩‍👩‍👧‍👦 👍🏽 ❤️ 🇫🇷🇩🇪",
     "שלום עולם, مرحبا بالعالم\u200f",
+    "English, then עברית and العربية, then русский and 日本語 in one line\u202e!",
     "我们去公园散步。日本語のテキスト、カタカナ。",
     "e\u0301\u0302\u0303\u0304 o\u0308\u200d\u200c\u200b",
     "\u0301\u0302",
@@ -42,55 +55,65 @@ TEXTS = [
     "- item one...\n• item two…\n# head\n{ x: 1 } lorem ipsum javascript",
     "spam " * 400,
     "1 2 3 4 5 6 7 8 9 10 3.14 10,000",
+    "?!?! ... --- ***",
     "ﬁ ß İ ǅ ℌ ① Ⅷ ﷺ",
     "\t\tword\xa0\u3000\u1680",
     None,
     "Ein Satz auf Deutsch, damit auch die Sprache wechselt und die Wörter andere sind.",
+    UNDEFINED,
+    NAN,
 ]
+SAME = ["One page, copied many times, word for word and letter for letter, to the very end."] * 6
+LONG = ["before", "x" * 1_000_000, "aZ9." * 25_000, "after"]
 
 
-def _names(*, behaviour: bool) -> list:
-    return [pytest.param(name, marks=_marks(scorer) if behaviour else ()) for name, scorer in SCORERS.items()]
+def named(keep=lambda scorer: True) -> list:
+    api = pytest.mark.skip(reason="cost class api: needs an endpoint")
+    return [
+        pytest.param(name, marks=(api,) if scorer.cost == "api" else ())
+        for name, scorer in SCORERS.items()
+        if keep(scorer)
+    ]
 
 
-def _marks(scorer: Scorer) -> tuple:
-    """Why a scorer's behaviour cannot be checked from sample fields alone."""
-    fields = {name for kind in scorer.kinds or KINDS for name in field_names(kind)}
-    foreign = [name for name in scorer.reads if name not in fields]
-    reason = None
-    if scorer.pattern != "map":
-        reason = f"a {scorer.pattern} scorer needs rows to learn from"
-    elif scorer.cost != "cpu":
-        reason = f"cost class {scorer.cost}: needs a model or an endpoint"
-    elif foreign:
-        reason = f"reads columns of other scorers: {', '.join(foreign)}"
-    return (pytest.mark.skip(reason=reason),) if reason else ()
+def _is_float(read: str) -> bool:
+    kind = WRITERS[read].type if read in WRITERS else pa.null()
+    return pa.types.is_floating(kind.value_type if pa.types.is_fixed_size_list(kind) else kind)
 
 
-def _context(scorer: Scorer, seed: int = 0) -> Context:
-    ctx = Context(params=scorer.parse_params({}), seed=seed)
-    if scorer.load:
-        try:
-            ctx.model = scorer.load(ctx)
-        except Missing as error:
-            pytest.skip(str(error))
-    return ctx
+EVERY = pytest.mark.parametrize("name", named())
+BY_ROW = pytest.mark.parametrize("name", named(lambda scorer: scorer.pattern != "global"))
+FITTED = pytest.mark.parametrize("name", named(lambda scorer: scorer.pattern == "fit"))
+GLOBAL = pytest.mark.parametrize("name", named(lambda scorer: scorer.pattern == "global"))
+MAPPED = pytest.mark.parametrize("name", named(lambda scorer: scorer.pattern == "map"))
 
 
-def _batch(scorer: Scorer, texts: list[str | None]) -> pa.RecordBatch:
-    """The texts as rows of the scorer's first kind; in messages and other fields they are the content."""
+# -- inputs --------------------------------------------------------------------------------------------------------
+
+
+def batch_of(scorer: Scorer, texts: list[str | None], start: int = 0) -> pa.RecordBatch:
+    """The texts as rows of the scorer's first kind, beside values of the scorers it builds on."""
     schema = sample_schema((scorer.kinds or ("text",))[0])
-    columns = {
-        "sample_id": [f"{i:032x}" for i in range(len(texts))],
-        "content_id": [f"{i:032x}" for i in range(len(texts))],
-    }
+    ids = [f"{start + i:032x}" for i in range(len(texts))]
+    columns = {"sample_id": pa.array(ids, pa.string()), "content_id": pa.array(_contents(texts), pa.string())}
     for name in scorer.reads:
-        if name not in columns:
-            columns[name] = [_value(schema.field(name).type, text) for text in texts]
-    return pa.record_batch({name: pa.array(values, schema.field(name).type) for name, values in columns.items()})
+        if name in schema.names:
+            kind = schema.field(name).type
+            columns[name] = pa.array([_field(name, kind, text, start + i) for i, text in enumerate(texts)], kind)
+        elif name not in columns:
+            columns[name] = pa.array([_upstream(name, text) for text in texts], WRITERS[name].type)
+    return pa.record_batch(columns)
 
 
-def _value(kind: pa.DataType, text: str | None) -> object:
+def _contents(texts: list[str | None]) -> list[str]:
+    from catalog.digests import content_id
+
+    return [content_id("text", {"text": text}) for text in texts]
+
+
+def _field(name: str, kind: pa.DataType, text: str | None, row: int) -> object:
+    if name == "meta":
+        return json.dumps({"label": row % 2})
     if text is None:
         return None
     if pa.types.is_string(kind):
@@ -100,33 +123,149 @@ def _value(kind: pa.DataType, text: str | None) -> object:
     return [text] if pa.types.is_list(kind) else None
 
 
-def _run(scorer: Scorer, batch: pa.RecordBatch, ctx: Context) -> dict[str, pa.Array]:
-    """Values with the state the runner would store."""
-    result = dict(scorer.function(batch, ctx))
-    if "_state" not in result:
-        empty = pa.array([True] * batch.num_rows, pa.bool_())
-        for out in scorer.writes:
-            empty = pc.and_(empty, pc.is_null(result[out.name]))
-        result["_state"] = pc.if_else(empty, states.UNDEFINED, states.VALUE).cast(pa.uint8())
-    return result
+def _upstream(name: str, text: str | None) -> object:
+    """A value of another scorer's output for a text, inside the declared range; none where there is no text."""
+    out = WRITERS[name]
+    if text is None or text == UNDEFINED:
+        return None
+    rng = np.random.default_rng([len(text), *text[:20].encode()[:20], *name.encode()])
+    if pa.types.is_fixed_size_list(out.type):
+        values = rng.standard_normal(out.type.list_size) / math.sqrt(out.type.list_size)
+        return (values if text else values * 0).tolist() if text != NAN else [math.nan] * out.type.list_size
+    low, high = out.range
+    low = (-10.0 if high is None else high - 10.0) if low is None else low
+    high = low + 100.0 if high is None else high
+    if pa.types.is_floating(out.type):
+        return math.nan if text == NAN else float(low if text == "" else rng.uniform(low, high))
+    if pa.types.is_integer(out.type):
+        return int(low if text == "" else rng.integers(int(low), int(high) + 1))
+    return bool(rng.integers(2)) if pa.types.is_boolean(out.type) else text
 
 
-def _in_slices(scorer: Scorer, batch: pa.RecordBatch, ctx: Context, size: int) -> dict[str, pa.Array]:
-    parts = [_run(scorer, batch.slice(start, size), ctx) for start in range(0, batch.num_rows, size)]
-    return {key: pa.concat_arrays([part[key] for part in parts]) for key in parts[0]}
+def scan_of(scorer: Scorer, texts: list[str | None], rows: int = 1024):
+    def scan(columns=None):
+        for start in range(0, len(texts), rows):
+            batch = batch_of(scorer, texts[start : start + rows], start)
+            for name in [column for column in columns or [] if column not in batch.schema.names]:
+                kind = sample_schema("text").field(name).type
+                part = enumerate(texts[start : start + rows], start)
+                batch = batch.append_column(name, pa.array([_field(name, kind, text, i) for i, text in part], kind))
+            yield batch
+
+    return scan
 
 
-def _assert_alike(scorer: Scorer, ours: dict[str, pa.Array], theirs: dict[str, pa.Array]) -> None:
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory):
+    """Saved models that a `model` parameter accepts; made when a scorer first asks."""
+    folder = tmp_path_factory.mktemp("contract-models")
+
+    @cache
+    def made(kind: str) -> str:
+        from flows.models.testing import tiny_encoder, tiny_language_model
+
+        return {"language": tiny_language_model, "encoder": tiny_encoder}[kind](folder / kind)
+
+    return made
+
+
+MODELS: dict[str, tuple[dict, object]] = {}
+
+
+def _with_model(scorer: Scorer, tiny_models) -> tuple[dict, object]:
+    """Parameters and loaded model: the first tiny one that the scorer accepts, else its own."""
+    if scorer.name in MODELS or not scorer.load:
+        return MODELS.get(scorer.name, ({}, None))
+    tries = [{"model": kind} for kind in ("language", "encoder") if "model" in scorer.params.model_fields]
+    for params in [*tries, {}]:
+        given = {"model": tiny_models(params["model"])} if params else {}
+        ctx = Context(params=scorer.parse_params(given), dtype="float32")
+        try:
+            MODELS[scorer.name] = (given, scorer.load(ctx))
+            break
+        except Missing as error:
+            pytest.skip(str(error))
+        except (BadInput, KeyError, ValueError):
+            if not params:
+                raise
+    return MODELS[scorer.name]
+
+
+@pytest.fixture
+def context(tiny_models):
+    """context(scorer, seed, rows, target): a context as the runner makes it, fitted on real sentences if need be."""
+
+    def make(scorer: Scorer, seed: int = 0, rows=None, target=None) -> Context:
+        params, model = _with_model(scorer, tiny_models)
+        ctx = Context(params=scorer.parse_params(params), seed=seed, dtype="float32", model=model)
+        if scorer.pattern != "fit":
+            return ctx
+        rows = sentences(120, seed=3) if rows is None else rows
+        wanted = sentences(60, seed=4, low=14) if target is None else target
+        fitting = Context(params=ctx.params, seed=seed, target=scan_of(scorer, wanted))
+        fitting.evals = (EvalSet("some-eval@v1", scan_of(scorer, wanted)),)
+        ctx.state = scorer.fit(scan_of(scorer, rows), fitting)
+        return ctx
+
+    return make
+
+
+# -- running -------------------------------------------------------------------------------------------------------
+
+
+class _Step:
+    """What `checked` asks of a step."""
+
+    def __init__(self, scorer: Scorer) -> None:
+        self.plugin = scorer
+
+
+def run(scorer: Scorer, texts: list[str | None], ctx: Context, size: int = 1024) -> dict[str, list]:
+    """Values and states that the runner would store, for any pattern; `size`: rows a batch."""
+    if scorer.pattern == "global":
+        parts = [checked(_Step(scorer), scorer.function(scan_of(scorer, texts, size), ctx), len(texts))]
+    else:
+        whole = batch_of(scorer, texts)
+        pieces = [whole.slice(start, size) for start in range(0, len(texts), size)] or [whole]
+        parts = [checked(_Step(scorer), scorer.function(piece, ctx), piece.num_rows) for piece in pieces]
+    for part in parts:
+        assert part.keys() == {out.name for out in scorer.writes} | {"_state"}
+        assert part["_state"].type == pa.uint8() and part["_state"].null_count == 0
+    return {key: [value for part in parts for value in part[key].to_pylist()] for key in parts[0]}
+
+
+def assert_alike(scorer: Scorer, ours: dict[str, list], theirs: dict[str, list]) -> None:
     assert ours.keys() == theirs.keys()
     for key in ours:
-        left, right = ours[key].to_pylist(), theirs[key].to_pylist()
-        if scorer.tolerance and isinstance(next((v for v in left if v is not None), None), float):
-            assert left == pytest.approx(right, abs=scorer.tolerance), key
-        else:
-            assert left == right, key
+        for left, right in zip(ours[key], theirs[key], strict=True):
+            if scorer.tolerance and left is not None and isinstance(left, float | list):
+                assert left == pytest.approx(right, abs=scorer.tolerance), key
+            else:
+                assert left == right, key
 
 
-# -- declarations, for all -----------------------------------------------------------------------------------------
+def assert_defined(scorer: Scorer, result: dict[str, list]) -> None:
+    """Every value lies in its declared range, and where a row has none its state says why."""
+    assert set(result["_state"]) <= set(STATES)
+    for row, reason in enumerate(result["_state"]):
+        held = {out.name: result[out.name][row] for out in scorer.writes}
+        for out in scorer.writes:
+            low, high = out.range
+            assert reason != states.VALUE or held[out.name] is not None or pa.types.is_string(out.type), (out.name, row)
+            numbers = held[out.name] if isinstance(held[out.name], list) else [held[out.name]]
+            for value in numbers:
+                if isinstance(value, int | float):
+                    slack = 1e-6 if isinstance(value, float) else 0
+                    assert value == value and (low is None or value >= low - slack), (out.name, row, value)
+                    assert high is None or value <= high + slack, (out.name, row, value)
+
+
+def refused(error: StrataError) -> None:
+    """The other legal answer: one line."""
+    assert str(error).strip() and "\n" not in str(error)
+
+
+# -- declarations --------------------------------------------------------------------------------------------------
 
 
 def test_every_plug_in_imports():
@@ -140,7 +279,7 @@ def test_output_names_are_unique_and_usable():
     assert [name for name in names if not name.isidentifier() or name in fields] == []
 
 
-@pytest.mark.parametrize("name", _names(behaviour=False))
+@pytest.mark.parametrize("name", list(SCORERS))
 def test_declaration_is_complete(name):
     scorer = SCORERS[name]
     assert scorer.citation and scorer.version and scorer.summary and scorer.writes
@@ -150,12 +289,11 @@ def test_declaration_is_complete(name):
         low, high = out.range
         assert out.doc and out.better in ("higher", "lower", None)
         assert low is None or high is None or low < high
-    outputs = {out.name for other in SCORERS.values() for out in other.writes}
     fields = set().union(*(field_names(kind) for kind in scorer.kinds or KINDS))
-    assert [read for read in scorer.reads if read not in outputs | fields] == []
+    assert [read for read in scorer.reads if read not in WRITERS.keys() | fields] == []
 
 
-@pytest.mark.parametrize("name", _names(behaviour=False))
+@pytest.mark.parametrize("name", list(SCORERS))
 def test_unknown_parameters_are_refused(name):
     scorer = SCORERS[name]
     with pytest.raises(BadInput, match="no_such_parameter"):
@@ -166,68 +304,182 @@ def test_unknown_parameters_are_refused(name):
 # -- behaviour -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", _names(behaviour=True))
-def test_rows_in_are_rows_out_of_the_declared_types(name):
+@EVERY
+@pytest.mark.parametrize("texts", [TEXTS, [], [None], [""], ["?!"], [TEXTS[0]], SAME, [NAN, NAN]],
+                         ids=["odd", "none", "null", "empty", "no letters", "one", "same", "nan"])  # fmt: skip
+def test_every_input_gives_defined_values_in_the_declared_range(name, texts, context):
     scorer = SCORERS[name]
-    ctx = _context(scorer)
-    for texts in (TEXTS, [], [None]):
-        result = _run(scorer, _batch(scorer, texts), ctx)
-        assert result.keys() == {out.name for out in scorer.writes} | {"_state"}
-        for out in scorer.writes:
-            assert result[out.name].type == out.type and len(result[out.name]) == len(texts), out.name
-        assert result["_state"].type == pa.uint8() and result["_state"].null_count == 0
+    result = run(scorer, texts, context(scorer))
+    assert all(len(column) == len(texts) for column in result.values())
+    assert_defined(scorer, result)
+    if texts is TEXTS:
+        assert states.VALUE in result["_state"]
 
 
-@pytest.mark.parametrize("name", _names(behaviour=True))
-def test_values_lie_in_the_declared_range_and_a_null_has_a_reason(name):
+@BY_ROW
+def test_no_text_has_no_value(name, context):
     scorer = SCORERS[name]
-    result = _run(scorer, _batch(scorer, TEXTS), _context(scorer))
-    state = result["_state"].to_pylist()
-    assert set(state) <= set(STATES)
-    assert states.VALUE in state
-    for out in scorer.writes:
-        for value, reason in zip(result[out.name].to_pylist(), state, strict=True):
-            assert value is not None or reason != states.VALUE, out.name
-            if isinstance(value, int | float):
-                low, high = out.range
-                assert value == value and (low is None or value >= low) and (high is None or value <= high), out.name
-
-
-@pytest.mark.parametrize("name", _names(behaviour=True))
-def test_no_text_has_no_value(name):
-    scorer = SCORERS[name]
-    result = _run(scorer, _batch(scorer, [None, TEXTS[0], None]), _context(scorer))
+    result = run(scorer, [None, TEXTS[0], None], context(scorer))
     for row in (0, 2):
-        assert all(result[out.name][row].as_py() is None for out in scorer.writes)
-        assert result["_state"][row].as_py() != states.VALUE
+        assert all(result[out.name][row] is None for out in scorer.writes)
+        assert result["_state"][row] != states.VALUE
 
 
-@pytest.mark.parametrize("name", _names(behaviour=True))
-def test_batch_size_and_order_change_nothing(name):
+@pytest.mark.parametrize("name", named(lambda scorer: any(_is_float(read) for read in scorer.reads)))
+def test_what_is_made_of_a_not_a_number_has_no_value(name, context):
     scorer = SCORERS[name]
-    ctx = _context(scorer)
-    batch = _batch(scorer, TEXTS)
-    whole = _run(scorer, batch, ctx)
+    result = run(scorer, [TEXTS[0], NAN, TEXTS[0]], context(scorer))
+    assert [result[scorer.writes[0].name][row] is None for row in range(3)] == [False, True, False]
+    assert result["_state"][1] == states.UNDEFINED
+
+
+@EVERY
+def test_batch_size_changes_nothing(name, context):
+    scorer = SCORERS[name]
+    ctx = context(scorer)
+    whole = run(scorer, TEXTS, ctx)
     for size in (1, 3):
-        _assert_alike(scorer, _in_slices(scorer, batch, ctx, size), whole)
-    back = pa.array(range(len(TEXTS) - 1, -1, -1))
-    turned = {key: column.take(back) for key, column in _run(scorer, batch.take(back), ctx).items()}
-    _assert_alike(scorer, turned, whole)
+        assert_alike(scorer, run(scorer, TEXTS, ctx, size), whole)
 
 
-@pytest.mark.parametrize("name", _names(behaviour=True))
-def test_the_same_seed_gives_the_same_numbers(name):
+@BY_ROW
+def test_order_changes_nothing(name, context):
     scorer = SCORERS[name]
-    batch = _batch(scorer, TEXTS)
-    first, second = (_run(scorer, batch, _context(scorer, seed=7)) for _ in range(2))
-    _assert_alike(scorer, first, second)
+    ctx = context(scorer)
+    back = {key: column[::-1] for key, column in run(scorer, TEXTS[::-1], ctx).items()}
+    assert_alike(scorer, back, run(scorer, TEXTS, ctx))
 
 
-@pytest.mark.parametrize("name", _names(behaviour=True))
-def test_a_megabyte_without_a_space_is_one_more_row(name):
+@EVERY
+def test_the_same_seed_gives_the_same_numbers(name, context):
     scorer = SCORERS[name]
-    ctx = _context(scorer)
-    result = _run(scorer, _batch(scorer, ["before", "x" * 1_000_000, "aZ9." * 25_000, "after"]), ctx)
-    alone = _run(scorer, _batch(scorer, ["before", "after"]), ctx)
-    for key, column in alone.items():
-        assert result[key].take(pa.array([0, 3])).to_pylist() == column.to_pylist(), key
+    assert_alike(scorer, *(run(scorer, TEXTS, context(scorer, seed=7)) for _ in range(2)))
+
+
+def _long_row(scorer: Scorer, texts: list[str | None], ctx: Context) -> None:
+    result, alone = run(scorer, texts, ctx), run(scorer, [texts[0], texts[-1]], ctx)
+    assert_defined(scorer, result)
+    if scorer.pattern != "global":  # there a row's value may name its place
+        assert_alike(scorer, {key: [column[0], column[-1]] for key, column in result.items()}, alone)
+
+
+@EVERY
+def test_a_megabyte_without_a_space_is_one_more_row(name, context):
+    _long_row(SCORERS[name], LONG, context(SCORERS[name]))
+
+
+@pytest.mark.slow
+@EVERY
+def test_ten_megabytes_are_one_more_row(name, context):
+    words = "Many words, one after another, and none of them new. " * 200_000
+    _long_row(SCORERS[name], ["before", words[:10_000_000], "y" * 10_000_000, "after"], context(SCORERS[name]))
+
+
+# -- learning ------------------------------------------------------------------------------------------------------
+
+POOR = {
+    "no rows": [],
+    "one row": [TEXTS[0]],
+    "one row of nothing": [None],
+    "empty texts": ["", "", ""],
+    "no letters": ["?!", "...", "--"],
+    "copies": SAME,
+    "odd": TEXTS,
+    "nan": [NAN, NAN, NAN],
+    "long": LONG[:2],
+}
+
+
+@FITTED
+@pytest.mark.parametrize("poor", list(POOR))
+@pytest.mark.parametrize("where", ["rows", "target"])
+def test_a_fit_on_poor_rows_is_defined_or_refused_in_one_line(name, poor, where, context):
+    scorer = SCORERS[name]
+    try:
+        ctx = context(scorer, **{where: POOR[poor]})
+    except StrataError as error:
+        refused(error)
+        return
+    assert_defined(scorer, run(scorer, TEXTS, ctx))
+
+
+@FITTED
+def test_a_fitted_state_can_be_stored_and_does_not_depend_on_batches(name, context):
+    from flows.job import pack_state, unpack_state
+
+    scorer = SCORERS[name]
+    texts = [*sentences(90, seed=3), *TEXTS]
+    ctx = context(scorer, rows=texts)
+    held = run(scorer, TEXTS, ctx)
+    ctx.state = unpack_state(pack_state(ctx.state))
+    assert_alike(scorer, run(scorer, TEXTS, ctx), held)
+    small = Context(params=ctx.params, target=scan_of(scorer, sentences(60, seed=4, low=14), 7))
+    small.evals = (EvalSet("some-eval@v1", scan_of(scorer, sentences(60, seed=4, low=14), 7)),)
+    ctx.state = scorer.fit(scan_of(scorer, texts, 5), small)
+    assert_alike(scorer, run(scorer, TEXTS, ctx), held)
+
+
+# -- through the runner --------------------------------------------------------------------------------------------
+
+
+def _dataset(cat, folder, scorer: Scorer, texts: list[str]) -> str:
+    """A dataset of the scorer's first kind."""
+    kind = (scorer.kinds or ("text",))[0]
+    if kind == "text":
+        append_texts(cat, "rows", texts)
+        return "rows"
+    turns = [{"messages": _field("messages", pa.list_(pa.struct([])), text, i)} for i, text in enumerate(texts)]
+    cat.ingest([write_jsonl(folder / "rows.jsonl", turns)], "rows", kind=kind)
+    return "rows"
+
+
+def _options(cat, folder, scorer: Scorer, tiny_models) -> dict:
+    options: dict = {"dtype": "float32", "params": {}}
+    makers = {out.name: other for other in SCORERS.values() for out in other.writes}
+    for one in [scorer, *(makers[read] for read in scorer.reads if read in makers)]:
+        options["params"] |= _with_model(one, tiny_models)[0]
+    if scorer.pattern == "fit" and scorer.fit_on == "target":
+        labelled = [{"text": text, "label": i % 2} for i, text in enumerate(sentences(60, seed=4))]
+        options["target"] = text_dataset(cat, folder, "target", labelled)
+    if scorer.pattern == "fit" and scorer.fit_on == "evals":
+        text_dataset(cat, folder, "some-eval", sentences(30, seed=5, low=14), role="eval")
+    return options
+
+
+@EVERY
+def test_the_runner_keeps_rows_and_order_and_a_rerun_computes_nothing(name, cat, tmp_path, tiny_models):
+    scorer = SCORERS[name]
+    texts = [*sentences(20), *SAME, "?!", TEXTS[8]]
+    ref = _dataset(cat, tmp_path, scorer, texts)
+    options = _options(cat, tmp_path, scorer, tiny_models)
+    before = [batch.to_pydict() for batch in cat.scan(ref, ["sample_id", "text"])]
+    report = score(cat, ref, [name], **options)
+    assert [batch.to_pydict() for batch in cat.scan(ref, ["sample_id", "text"])] == before
+    mine = [column for column in cat.columns(ref) if column.scorer == name]
+    assert {column.output for column in mine} == {out.name for out in scorer.writes}
+    assert all(column.covered == len(texts) == sum(column.states.values()) for column in mine)
+    assert set(report.columns) >= {column.alias for column in mine}
+    again = score(cat, ref, [name], **options)
+    assert again.run_id is None and again.counts["computed"] == 0 and errors_of(cat) == []
+
+
+@GLOBAL
+@pytest.mark.parametrize("texts", [[TEXTS[0]], [""], SAME], ids=["one", "empty", "same"])
+def test_a_population_of_one_or_of_copies_has_defined_values(name, texts, cat, tmp_path, tiny_models):
+    scorer = SCORERS[name]
+    ref = _dataset(cat, tmp_path, scorer, texts)
+    try:
+        report = score(cat, ref, [name], **_options(cat, tmp_path, scorer, tiny_models))
+    except StrataError as error:
+        refused(error)
+        return
+    assert all(body["covered"] == len(texts) for body in report.columns.values()) and errors_of(cat) == []
+
+
+@EVERY
+def test_a_dataset_without_rows_is_refused_in_one_line(name, cat):
+    kind = (SCORERS[name].kinds or ("text",))[0]
+    cat.create_dataset("bare", kind=kind, tier="L0")
+    with pytest.raises(StrataError) as caught:
+        score(cat, "bare", [name])
+    refused(caught.value)

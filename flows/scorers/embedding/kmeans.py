@@ -71,11 +71,12 @@ def _sample(scan: Scan, size: int, seed: int) -> tuple[np.ndarray, int]:
 
 
 def _vectors(batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors of the rows that have one, and which rows these are."""
+    """Unit vectors of the rows that have one, all of it numbers, and which rows these are."""
     column = batch.column("embedding")
     rows = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
-    flat = column.drop_null().flatten().to_numpy(zero_copy_only=False)
-    return _unit(flat.reshape(-1, DIMENSIONS).astype(np.float32)), rows
+    points = column.drop_null().flatten().to_numpy(zero_copy_only=False).reshape(-1, DIMENSIONS).astype(np.float32)
+    whole = np.isfinite(points).all(axis=1)
+    return _unit(points[whole]), rows[whole]
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -27,4 +27,5 @@ from flows.scorers.forward._language_model import PassParams
 def bits_per_byte(batch: pa.RecordBatch, ctx: Context) -> dict[str, pa.Array]:
     nll, size = batch.column("nll_sum"), batch.column("lm_bytes").cast(pa.float64())
     size = pc.if_else(pc.greater(size, 0.0), size, pa.scalar(None, pa.float64()))
+    nll = pc.if_else(pc.is_nan(nll), pa.scalar(None, pa.float64()), nll)
     return {"bits_per_byte": pc.divide(pc.divide(nll, math.log(2)), size)}

@@ -28,5 +28,6 @@ LARGEST = float(np.log(np.finfo(np.float64).max))
     citation="Jelinek et al. 1977; as a data filter Wenzek et al. 2019, arXiv:1911.00359",
 )
 def perplexity(batch: pa.RecordBatch, ctx: Context) -> dict[str, pa.Array]:
-    mean = pc.divide(batch.column("nll_sum"), batch.column("lm_tokens").cast(pa.float64()))
+    nll, none = batch.column("nll_sum"), pa.scalar(None, pa.float64())
+    mean = pc.divide(pc.if_else(pc.is_nan(nll), none, nll), batch.column("lm_tokens").cast(pa.float64()))
     return {"perplexity": pc.exp(pc.min_element_wise(mean, LARGEST, skip_nulls=False))}
