@@ -114,7 +114,7 @@ class Catalog:
         from catalog.store import open_table
 
         dataset = self.resolve(ref).dataset
-        return open_table(dataset.uri, at or dataset.lance_version, self.settings.storage)
+        return open_table(self.table_uri(dataset), at or dataset.lance_version, self.settings.storage)
 
     def predicate(self, ref: str | Ref, where: str | None = None, missing: str = "error") -> str | None:
         """Lance filter for the rows of a version, and of `where` with aliases in place of physical names.
@@ -260,6 +260,14 @@ class Catalog:
         check(self, "read", ref)
         return open_mix(self, ref)
 
+    def pull(self, ref: str) -> Any:
+        """Open what can be pulled: a published mix in its locked order, or a saved selection in table order."""
+        if self._noun(parse_ref(ref).name) != "selection":
+            return self.mix(ref)
+        from catalog.pull.selected import open_selection
+
+        return open_selection(self, ref)
+
     def rollback(self, name: str, to: int) -> Version:
         """Publish a new version with the rows of version `to`."""
         from catalog.versions import rollback
@@ -307,15 +315,17 @@ class Catalog:
 
     def gc(self, name: str | None = None, *, compact: bool = False, **options: Any) -> dict[str, dict[str, int]]:
         """Collect what no version names, for one dataset or all; `compact` merges small files first."""
-        from catalog.store.gc import collect, collect_locks
+        from catalog.store.gc import collect, collect_dropped, collect_locks
         from catalog.store.gc import compact as merge
 
         check(self, "write", name or "gc")
         done = {}
         for dataset in [self.resolve(name).dataset] if name else self.datasets():
             done[dataset.name] = (merge(self, dataset) if compact else {}) | collect(self, dataset, **options)
-        if name is None and (freed := collect_locks(self, **options)):
-            done["locks"] = freed
+        if name is None:
+            done |= collect_dropped(self, **options)
+            if freed := collect_locks(self, **options):
+                done["locks"] = freed
         return done
 
     # -- names ---------------------------------------------------------------------------------------------------
@@ -344,8 +354,8 @@ class Catalog:
         if noun := self._noun(name):
             raise NameTaken(f"the name {name!r} is taken by a {noun}; choose another or drop it")
         dataset_id = new_id()
-        uri = f"{self.settings.tables}/{name}-{dataset_id[:8]}.lance"
-        version = create_table(uri, table_schema(kind, tier), self.settings.storage)
+        uri = f"{name}-{dataset_id[:8]}.lance"
+        version = create_table(self.settings.table_uri(uri), table_schema(kind, tier), self.settings.storage)
         dataset = Dataset(id=dataset_id, name=name, kind=kind, tier=tier, uri=uri, lance_version=version, **facts)
         with self.session() as session:
             session.add(Name(name=name, noun="dataset"))

@@ -11,10 +11,14 @@ from typing import Any
 
 from catalog.catalog import Catalog, Resolved
 from catalog.errors import BadInput, NameTaken, Refused
+from catalog.meta.models import Selection
 from catalog.plugins import get_transform
+from catalog.refs import parse_ref
 from catalog.runs import run
-from catalog.schema import TIERS
+from catalog.schema import TIERS, table_schema
+from catalog.selections import find_selection
 from catalog.tiers import evidence_of, require
+from catalog.where import version_filter, where_columns
 from flows.planner import fingerprint, plan
 from flows.promotion import Promotion, PromotionReport
 from flows.recipe import PromotionRecipe, load_recipe
@@ -51,7 +55,7 @@ def promote(
     found = cat.resolve(ref)
     check(cat, "read" if dry_run else "write", found.dataset.name)
     body = _recipe_for(found, to, recipe, variables, where, selection)
-    where = _where_of(cat, found, where, selection)
+    chosen = _chosen(cat, found, selection) if selection else None
     body = _with_names(cat, found, body)
     target = name or f"{found.dataset.name}-{to.lower()}"
     _check_target(cat, found, target, to)
@@ -64,6 +68,8 @@ def promote(
                 score(cat, found.ref, [item.scorer], params=item.params, target=item.target, show=show)
         found = cat.resolve(found.ref)
     _check_columns(cat, found, body, where, dry_run)
+    if chosen is not None:
+        where = _selected(cat, found, chosen) + (f" AND ({where})" if where else "")
     used = used_columns(cat, found, body, where)
     evidence = evidence_of(
         cat, found, used=used, edits=tuple(body.edits), selects=bool(where or body.keep or body.drop)
@@ -81,6 +87,8 @@ def promote(
             pass
         return report
     request = {"to": to, "recipe": body.model_dump(mode="json"), "where": where, "target": target}
+    if chosen is not None:
+        request["selection"] = f"{chosen.name}@v{chosen.version}"
     work = fingerprint({**request, "source": found.ref, "digest": found.version.digest if found.version else ""})
     with run(cat, "promote", f"promote:{work}", dataset=found.dataset.name, **request) as record:
         Promotion(cat, found, body, where, target, report, record.id, work, show).execute()
@@ -133,15 +141,31 @@ def _with_names(cat: Catalog, found: Resolved, body: PromotionRecipe) -> Promoti
     return body.model_copy(update={"drop": drop, "keep": filled(body.keep) if body.keep else None})
 
 
-def _where_of(cat: Catalog, found: Resolved, where: str | None, selection: str | None) -> str | None:
-    if not selection:
-        return where
-    from catalog.selections import get_selection
+def _chosen(cat: Catalog, found: Resolved, ref: str) -> Selection:
+    held = find_selection(cat, ref)
+    if parse_ref(held.dataset).name != found.dataset.name:
+        raise BadInput(f"selection {ref!r} is over {held.dataset}, not {found.dataset.name}")
+    return held
 
-    held = get_selection(cat, selection)
-    if held.dataset.split("@")[0] != found.dataset.name:
-        raise BadInput(f"selection {selection!r} is over {held.dataset}, not {found.dataset.name}")
-    return f"({held.where})" + (f" AND ({where})" if where else "")
+
+def _selected(cat: Catalog, found: Resolved, held: Selection) -> str:
+    """A selection as a condition that is true or false on every row: what absent values mean is its own affair.
+
+    It keeps the rows that the selection holds: those of its version where it names one, and by its own `missing`.
+    """
+    cat.predicate(found.ref, held.where, held.missing)  # refuses what it does not cover, as everywhere
+    condition = f"coalesce(({held.where})::boolean, false)"
+    if held.missing == "keep":
+        columns = {c.alias: c for c in cat.columns(found.dataset.name)}
+        own = set(table_schema(found.dataset.kind, found.dataset.tier).names)
+        used = where_columns(held.where, own | set(columns), found.dataset.name) - own
+        holes = [f'"{name}" IS NULL' for name in sorted(used) if columns[name].covered < found.dataset.rows]
+        condition = " OR ".join([condition, *holes])
+    pinned = cat.resolve(held.dataset)
+    if parse_ref(held.dataset).version is not None and pinned.number != found.number:
+        rows = version_filter(pinned.dataset, pinned.number)
+        condition = f"({condition})" + (f" AND ({rows})" if rows else "")
+    return f"({condition})"
 
 
 def _check_target(cat: Catalog, found: Resolved, target: str, to: str) -> None:

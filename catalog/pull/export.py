@@ -1,4 +1,4 @@
-"""Write a mix to files: shards of Parquet or JSON lines and a manifest, in a folder that appears whole or not at all.
+"""Write a mix to files: shards of Parquet, JSON lines or a plug-in's format and a manifest, in a folder that appears whole or not at all.
 
 Shards are written beside the target in a folder that ends in `.partial`; a shard gets its name when it is complete, and
 the folder is renamed last. The same command after a crash keeps the complete shards and goes on.
@@ -17,6 +17,7 @@ import orjson
 import pyarrow as pa
 
 from catalog.errors import BadInput, StrataError
+from catalog.pull.formats import Exporter, get_exporter
 from catalog.pull.layout import digest_of
 from catalog.pull.reader import MixReader
 
@@ -37,8 +38,7 @@ def export(
     shard_rows: int = SHARD_ROWS,
 ) -> dict[str, Any]:
     """Export the indices of one rank in [start, stop); returns the manifest. `shard_rows` counts indices."""
-    if format not in WRITERS:
-        raise BadInput(f"export format {format!r} is not one of {', '.join(sorted(WRITERS))}")
+    writer = get_exporter(format)
     if shard_rows < 1:
         raise BadInput(f"shards of {shard_rows} rows hold nothing; give at least 1")
     target, schema = Path(folder), reader.schema(columns)
@@ -54,7 +54,7 @@ def export(
         draft.mkdir(parents=True, exist_ok=True)
         span = shard_rows * world
         shards = [
-            _shard(reader, draft, number, request, schema, (begin, min(begin + span, stop)))
+            _shard(reader, draft, number, request, schema, (begin, min(begin + span, stop)), writer)
             for number, begin in enumerate(range(start, stop, span))
         ]
         manifest = {**request, "rows": sum(shard["rows"] for shard in shards), "shards": shards}
@@ -80,10 +80,16 @@ def _existing(target: Path, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _shard(
-    reader: MixReader, draft: Path, number: int, request: dict[str, Any], schema: pa.Schema, span: tuple[int, int]
+    reader: MixReader,
+    draft: Path,
+    number: int,
+    request: dict[str, Any],
+    schema: pa.Schema,
+    span: tuple[int, int],
+    writer: Exporter,
 ) -> dict[str, Any]:
     """Write one shard, or take it as it is when an earlier attempt completed it."""
-    path = draft / f"part-{number:05d}.{request['format']}"
+    path = draft / f"part-{number:05d}.{writer.suffix}"
     done = draft / f"part-{number:05d}.json.done"
     if done.exists() and path.exists():
         return orjson.loads(done.read_bytes())
@@ -97,7 +103,7 @@ def _shard(
             rows += batch.num_rows
             yield batch
 
-    _write(path, lambda file: WRITERS[request["format"]](file, schema, counted()))
+    _write(path, lambda file: writer.write(file, schema, counted()))
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     facts = {"file": path.name, "rows": rows, "start": span[0], "stop": span[1], "sha256": digest}
@@ -112,24 +118,6 @@ def _write(path: Path, fill: Callable[[Any], Any]) -> None:
         file.flush()
         os.fsync(file.fileno())
     os.replace(hidden, path)
-
-
-def _parquet(file: Any, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
-    from pyarrow import parquet
-
-    with parquet.ParquetWriter(file, schema, compression="zstd") as writer:
-        for batch in batches:
-            if batch.num_rows:
-                writer.write_batch(batch)
-
-
-def _jsonl(file: Any, schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> None:
-    for batch in batches:
-        for row in batch.to_pylist():
-            file.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-
-
-WRITERS: dict[str, Callable[[Any, pa.Schema, Iterator[pa.RecordBatch]], None]] = {"parquet": _parquet, "jsonl": _jsonl}
 
 
 def discard_partial(folder: str | Path) -> int:

@@ -117,7 +117,7 @@ def indexes(cat: Catalog, name: str) -> list[dict[str, Any]]:
     shown = {column.physical: column.alias for column in cat.columns(name)}
     rows, out = table.count_rows(), []
     for held in table.describe_indices():
-        column = shown.get(held.field_names[0], held.field_names[0])
+        column = shown.get(held.field_names[0]) or held.field_names[0]
         inside = min(int(held.num_rows_indexed), rows)
         late = (
             f"{rows - inside:,} rows came later and are searched without it; `strata index {name} {column}` adds them"

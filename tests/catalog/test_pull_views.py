@@ -1,13 +1,17 @@
 """Exports and the Hugging Face view hold the rows of the mix in its order; an export is whole or not there."""
 
 import json
+import pickle
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
 
 from catalog.errors import BadInput, StrataError
 from catalog.mixes import publish
+from catalog.plugins import REGISTRY
 from catalog.pull import export as exporting
+from catalog.pull.formats import exporter, get_exporter
 from catalog.testing import append_texts, sentences, text_dataset
 
 
@@ -58,15 +62,15 @@ def read_rank(store, target, rank):
 
 def test_an_interrupted_export_is_not_visible_and_resumes(store, tmp_path, monkeypatch):
     target, reader = tmp_path / "m", store.mix("m")
-    write, calls = exporting.WRITERS["jsonl"], []
+    held, calls = get_exporter("jsonl"), []
 
     def failing(file, schema, batches):
         calls.append(1)
         if len(calls) == 3:
             raise OSError(28, "No space left on device")
-        write(file, schema, batches)
+        held.write(file, schema, batches)
 
-    monkeypatch.setitem(exporting.WRITERS, "jsonl", failing)
+    monkeypatch.setitem(REGISTRY["exporter"], "jsonl", replace(held, write=failing))
     with pytest.raises(StrataError, match="No space left on device"):
         reader.export(target, "jsonl", shard_rows=50)
     assert not target.exists() and len(list(tmp_path.glob("m.*.partial"))) == 1
@@ -77,7 +81,10 @@ def test_an_interrupted_export_is_not_visible_and_resumes(store, tmp_path, monke
 
 
 def test_partial_exports_can_be_discarded(store, tmp_path, monkeypatch):
-    monkeypatch.setitem(exporting.WRITERS, "jsonl", lambda *args: (_ for _ in ()).throw(OSError(5, "I/O error")))
+    def failing(*args):
+        raise OSError(5, "I/O error")
+
+    monkeypatch.setitem(REGISTRY["exporter"], "jsonl", replace(get_exporter("jsonl"), write=failing))
     with pytest.raises(StrataError):
         store.mix("m").export(tmp_path / "m", "jsonl")
     assert exporting.discard_partial(tmp_path / "m") == 1 and not list(tmp_path.glob("m*"))
@@ -86,6 +93,39 @@ def test_partial_exports_can_be_discarded(store, tmp_path, monkeypatch):
 def test_wrong_formats_are_refused(store, tmp_path):
     with pytest.raises(BadInput, match="'csv' is not one of jsonl, parquet"):
         store.mix("m").export(tmp_path / "m", "csv")
+
+
+def test_an_exporter_is_a_decorated_function(store, tmp_path, monkeypatch):
+    monkeypatch.setitem(REGISTRY, "exporter", dict(REGISTRY.get("exporter", {})))
+
+    @exporter("lengths", suffix=".txt")
+    def write(file, schema, batches):
+        """One number a line."""
+        for batch in batches:
+            file.write("".join(f"{len(text)}\n" for text in batch.column("text").to_pylist()).encode())
+
+    manifest = store.mix("m").export(tmp_path / "m", "lengths", columns=["text"], shard_rows=100)
+    assert [shard["file"] for shard in manifest["shards"]] == ["part-00000.txt", "part-00001.txt"]
+    told = [int(line) for shard in manifest["shards"] for line in (tmp_path / "m" / shard["file"]).read_text().split()]
+    assert told == [len(text) for text in expected(store)]
+
+
+def test_a_selection_is_served_and_exported_in_table_order(store, tmp_path):
+    store.select("short", "web", "length(text) < 220")
+    texts = [text for batch in store.scan("web", ["text"], where="length(text) < 220") for text in batch.column(0).to_pylist()]
+    reader = store.pull("short")
+    assert 10 < len(reader) == len(texts) < 150
+    assert [t for batch in reader.batches(columns=["text"]) for t in batch.column("text").to_pylist()] == texts
+    assert len(pickle.loads(pickle.dumps(reader))) == len(texts)
+    reader.export(tmp_path / "short", "parquet", shard_rows=20)
+    assert read(tmp_path / "short") == texts and read(tmp_path / "short", "_index") == list(range(len(texts)))
+    assert store.pull("short@v1").export(tmp_path / "short", "parquet", shard_rows=20)["rows"] == len(texts)
+    with pytest.raises(BadInput, match="no lock to train on: publish a mix"):
+        reader.torch(4)
+    append_texts(store, "web", ["short and new"])
+    assert len(store.pull("short")) == len(texts) + 1
+    with pytest.raises(BadInput, match="exists and is not this export"):
+        store.pull("short").export(tmp_path / "short", "parquet", shard_rows=20)
 
 
 def test_retracted_rows_are_not_exported(store, tmp_path):

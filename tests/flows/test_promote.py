@@ -6,7 +6,8 @@ from sqlmodel import select
 from catalog.errors import BadInput, NameTaken, NotFound, Refused
 from catalog.meta.models import ColumnRecord, Edge
 from catalog.plugins import get_scorer
-from catalog.testing import append_texts, errors_of, sentences, text_dataset
+from catalog.selections import count_selection
+from catalog.testing import append_texts, attach_columns, errors_of, sentences, text_dataset
 from catalog.tiers import CONTRACTS, Evidence, missing
 from flows import promote, score
 from flows.recipe import load_recipe, shipped
@@ -244,3 +245,32 @@ def test_a_repeat_carries_what_the_source_has_learnt_since(web):
     assert again.unchanged and web.resolve("web-l1").ref == "web-l1@v2"
     assert {c.alias: c.covered for c in web.columns("web-l1")}["tokens"] == rows - 1
     assert errors_of(web) == []
+
+
+@pytest.mark.parametrize(("how", "kept"), [("drop", 10), ("keep", 15)])
+def test_a_selection_keeps_the_rows_it_holds_whatever_the_recipe_says_of_absent_values(cat, how, kept):
+    append_texts(cat, "web", sentences(20))
+    values = [None if k == 19 else k / 20 for k in range(20)]  # one row was looked at and has no value
+    attach_columns(cat, "web", {"quality": values}, states=[2 if v is None else 1 for v in values])
+    append_texts(cat, "web", sentences(5, seed=3))
+    cat.select("good", "web", "quality >= 0.45", missing=how)
+    plain = {"name": "plain", "to": "L1", "missing": "error"}
+    report = promote(cat, "web", "L1", recipe=plain, selection="good", dry_run=True)
+    held = count_selection(cat, "good")
+    assert report.waterfall.kept[0] == held == kept + (how == "keep")
+    narrower = promote(cat, "web", "L1", recipe=plain, selection="good", where="length(text) < 0", dry_run=True)
+    assert narrower.waterfall.kept[0] == 0
+
+
+def test_a_selection_that_stays_on_a_version_or_covers_too_little(cat):
+    append_texts(cat, "web", sentences(20))
+    attach_columns(cat, "web", {"quality": [k / 20 for k in range(20)]})
+    cat.select("strict", "web", "quality >= 0.5")
+    cat.select("first", "web@v1", "length(text) > 0")
+    append_texts(cat, "web", sentences(5, seed=3))
+    plain = {"name": "plain", "to": "L1", "missing": "drop"}
+    assert promote(cat, "web", "L1", recipe=plain, selection="first", dry_run=True).waterfall.kept[0] == 20
+    with pytest.raises(BadInput, match="quality \\(20 of 25 rows\\)"):
+        promote(cat, "web", "L1", recipe=plain, selection="strict", dry_run=True)
+    with pytest.raises(NotFound, match="no selection 'strikt': did you mean strict"):
+        promote(cat, "web", "L1", recipe=plain, selection="strikt", dry_run=True)

@@ -108,7 +108,9 @@ def _summary(held: dict[str, Any]) -> None:
 
 
 def pull(
-    ref: Ref,
+    ref: Annotated[
+        str, typer.Argument(metavar="NAME@vN", help="Published mix, or saved selection; without @vN the newest.")
+    ],
     limit: Annotated[int | None, typer.Option(metavar="N", min=0, help="At most N samples.")] = None,
     rank: Annotated[int, typer.Option(metavar="R", help="This rank.")] = 0,
     world: Annotated[int, typer.Option(metavar="W", help="Number of ranks.")] = 1,
@@ -117,16 +119,17 @@ def pull(
         list[str] | None, typer.Option(metavar="NAME", help="Only these columns; repeat for more.")
     ] = None,
     export: Annotated[
-        tuple[str, Path] | None, typer.Option(metavar="parquet|jsonl DIR", help="Write files instead.")
+        tuple[str, Path] | None,
+        typer.Option(metavar="FORMAT DIR", help="Write files instead: parquet, jsonl, or a plug-in's format."),
     ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="First check the whole stream against the lock.")] = False,
     json: Json = False,
 ) -> None:
-    """Serve a mix in its locked order, as JSON lines on stdout or as files.
+    """Serve a mix in its locked order (or a selection in table order), as JSON lines on stdout or as files.
 
     Example: strata pull pretrain@v1 --rank 0 --world 8 --limit 5
     """
-    reader = opened().mix(ref)
+    reader = opened().pull(ref)
     if verify:
         note(f"stream digest {reader.verify(full=True)}")
     stop = None if limit is None else min(len(reader), start + limit * world)
