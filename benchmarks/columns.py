@@ -42,7 +42,7 @@ def main() -> None:
         chunk = 200_000
         for start in range(0, options.rows, chunk):
             append_texts(cat, "web", documents(min(chunk, options.rows - start), seed=start))
-        uri = cat.find("web").uri
+        uri = cat.table_uri(cat.find("web"))
         before, began = data_bytes(uri), time.perf_counter()
         score(cat, "web", ["text_length"])
         took, wrote = time.perf_counter() - began, data_bytes(uri) - before

@@ -107,7 +107,7 @@ def build(home: Path, total: int) -> None:
                 chunks.append(pa.RecordBatch.from_arrays(arrays, schema=flat))
             parquet.write_table(pa.Table.from_batches(chunks), row_group_size=122_880)
             fragments.append(
-                write_fragment(dataset.uri, None, schema, [chunk.select(schema.names) for chunk in chunks])
+                write_fragment(cat.table_uri(dataset), None, schema, [chunk.select(schema.names) for chunk in chunks])
             )
             scores.append(pa.Table.from_batches(chunks).select(SCORES))
             print(f"  built {min(total, start + FRAGMENT):,} of {total:,} rows", flush=True)

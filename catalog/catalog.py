@@ -107,6 +107,10 @@ class Catalog:
                 )
             )
 
+    def table_uri(self, dataset: Dataset) -> str:
+        """Where a dataset's Lance table is."""
+        return self.settings.table_uri(dataset.uri)
+
     # -- reading rows --------------------------------------------------------------------------------------------
 
     def lance(self, ref: str | Ref, at: int | None = None) -> lance.LanceDataset:

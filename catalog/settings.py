@@ -21,6 +21,10 @@ class Settings:
     storage: dict[str, str] = field(default_factory=dict)
     actor: str = "local"
 
+    def table_uri(self, uri: str) -> str:
+        """The address of a table that metadata name relative to the tables' prefix, so that a home can be moved."""
+        return uri if uri.startswith("/") or "://" in uri else f"{self.tables}/{uri}"
+
     @property
     def locks(self) -> Path:
         return self.home / "locks"

@@ -75,7 +75,7 @@ def append_texts(cat: Catalog, name: str, texts: Sequence[str], *, fragments: in
     whole = pa.RecordBatch.from_pydict(columns, schema=schema)
     step = -(-len(texts) // fragments)
     written = [
-        write_fragment(dataset.uri, cat.settings.storage, schema, [whole.slice(at, step)])
+        write_fragment(cat.table_uri(dataset), cat.settings.storage, schema, [whole.slice(at, step)])
         for at in range(0, len(texts), step)
     ]
     made: list[dict[str, Any]] = []
@@ -137,7 +137,7 @@ def attach_columns(cat: Catalog, name: str, columns: Any, *, scorer: str = "test
             at += piece.num_rows
             files.append(
                 write_column_file(
-                    current.uri,
+                    cat.table_uri(current),
                     cat.settings.storage,
                     whole.schema,
                     piece.to_batches(),

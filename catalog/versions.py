@@ -73,7 +73,9 @@ def rollback(cat: Catalog, name: str, to: int) -> Version:
             fields = pa.schema([f for f in table.schema if f.name != "removed"])
             count = table.count_rows(lost)
             written = (
-                write_fragment(current.uri, cat.settings.storage, fields, _copies(table, lost, fields, number))
+                write_fragment(
+                    cat.table_uri(current), cat.settings.storage, fields, _copies(table, lost, fields, number)
+                )
                 if count
                 else {}
             )

@@ -326,7 +326,7 @@ class Promotion:
                 facts["edited"] += edited
                 yield batch
 
-        written = write_fragment(dataset.uri, self.cat.settings.storage, schema, batches())
+        written = write_fragment(self.cat.table_uri(dataset), self.cat.settings.storage, schema, batches())
         return {**facts, "fragment": written}
 
     def _edited(self, batch: pa.RecordBatch, schema: pa.Schema, number: int) -> tuple[pa.RecordBatch, int]:

@@ -82,7 +82,7 @@ def make_job(cat: Catalog, planned: Plan, stage: list[Step], run_id: str, **opti
         dataset_id=dataset.id,
         name=dataset.name,
         ref=planned.ref,
-        uri=dataset.uri,
+        uri=cat.table_uri(dataset),
         lance_version=dataset.lance_version,
         steps=tuple(stage),
         sample_below=planned.sample_below,

@@ -263,14 +263,14 @@ def _holders(cat: Catalog, job: Job, step: Step) -> list[tuple[str, int]]:
     from catalog.meta.models import ColumnRecord, Dataset
 
     with cat.session() as session:
-        return list(
-            session.exec(
-                select(Dataset.uri, Dataset.lance_version)
-                .join(ColumnRecord, ColumnRecord.dataset_id == Dataset.id)  # type: ignore[arg-type]
-                .where(ColumnRecord.fingerprint == step.fingerprint, Dataset.id != job.dataset_id)
-                .distinct()
-            ).all()
-        )
+        found = session.exec(
+            select(Dataset)
+            .join(ColumnRecord, ColumnRecord.dataset_id == Dataset.id)  # type: ignore[arg-type]
+            .where(ColumnRecord.fingerprint == step.fingerprint, Dataset.id != job.dataset_id)
+            .where(Dataset.dropped.is_(None))  # type: ignore[union-attr]
+            .distinct()
+        ).all()
+    return [(cat.table_uri(dataset), dataset.lance_version) for dataset in found]
 
 
 def journal_folder(cat: Catalog, job: Job) -> Path:

@@ -91,7 +91,7 @@ def forget(cat: Catalog, key: str) -> None:
 def _check(work: Work, outcome: Outcome, expected: Expectations) -> None:
     dataset, tally = work.dataset, outcome.tally
     wanted = expected.language_share and outcome.fragments
-    texts = sample_of(dataset, work.cat.settings.storage, outcome.fragments, SAMPLE) if wanted else []
+    texts = sample_of(work.cat, dataset, outcome.fragments, SAMPLE) if wanted else []
     broken = failures(expected, tally, dataset.rows + tally.counts["kept"], texts)
     if broken:
         raise Refused(
@@ -107,7 +107,7 @@ def _without_published(work: Work, outcome: Outcome, table: Any) -> list[dict[st
     known = Known(lambda columns: table.scanner(columns=columns, filter=where, batch_size=65536).to_batches())
     kept = []
     for fragment in outcome.fragments:
-        rows = read_unpublished(work.dataset, work.cat.settings.storage, fragment, ["sample_id"])
+        rows = read_unpublished(work.cat, work.dataset, fragment, ["sample_id"])
         if known.contains(id_words(rows.column("sample_id"))[:, 0]).any():
             fragment = _rewrite(work, outcome, fragment, known)
         if fragment:
@@ -117,7 +117,7 @@ def _without_published(work: Work, outcome: Outcome, table: Any) -> list[dict[st
 
 def _rewrite(work: Work, outcome: Outcome, fragment: dict[str, Any], known: Known) -> dict[str, Any]:
     """A fragment again, without rows that are live now; a key taken by other content gets its further id."""
-    rows = read_unpublished(work.dataset, work.cat.settings.storage, fragment)
+    rows = read_unpublished(work.cat, work.dataset, fragment)
     identity = Identity(known)
     assert outcome.identity is not None
     identity.seen = outcome.identity.seen
@@ -129,7 +129,9 @@ def _rewrite(work: Work, outcome: Outcome, fragment: dict[str, Any], known: Know
     left = rows.set_column(at, rows.schema.field(at), names).filter(pa.array(fate == NEW))
     if not left.num_rows:
         return {}
-    return write_fragment(work.dataset.uri, work.cat.settings.storage, left.schema, left.to_batches(max_chunksize=8192))
+    return write_fragment(
+        work.cat.table_uri(work.dataset), work.cat.settings.storage, left.schema, left.to_batches(max_chunksize=8192)
+    )
 
 
 def _digests(ids: pa.ChunkedArray) -> bytes:
@@ -158,13 +160,13 @@ def _set_added(work: Work, before: Any, done: Any, number: int) -> Any:
         if fragment.fragment_id not in held:
             values = pa.array(np.full(meta.physical_rows, number, np.int32))
             file = write_column_file(
-                done.uri, work.cat.settings.storage, ADDED, [pa.RecordBatch.from_arrays([values], schema=ADDED)],
+                work.cat.table_uri(done), work.cat.settings.storage, ADDED, [pa.RecordBatch.from_arrays([values], schema=ADDED)],
                 fragment=fragment.fragment_id, lance_version=done.version,
             )  # fmt: skip
             meta = with_column_file(meta, file, {"added": field})
         metas.append(meta)
     return lance.LanceDataset.commit(
-        done.uri,
+        work.cat.table_uri(done),
         lance.LanceOperation.Merge(metas, done.lance_schema),
         read_version=done.version,
         max_retries=0,

@@ -29,7 +29,7 @@ class FragmentWriter:
     """Streams batches into fragments. `close()` ends the current one and returns its future metadata."""
 
     def __init__(self, cat: Catalog, dataset: Dataset, schema: pa.Schema) -> None:
-        self.uri, self.storage, self.schema = dataset.uri, cat.settings.storage, schema
+        self.uri, self.storage, self.schema = cat.table_uri(dataset), cat.settings.storage, schema
         self.pool = ThreadPoolExecutor(1, thread_name_prefix="strata-write")
         self.batches: queue.Queue[pa.RecordBatch | type[Stopped] | None] = queue.Queue(QUEUE)
         self.future: Future[dict[str, Any]] | None = None
@@ -84,13 +84,13 @@ def _drain(batches: queue.Queue[Any]) -> Iterator[pa.RecordBatch]:
 
 
 def read_unpublished(
-    dataset: Dataset, storage: dict[str, str] | None, fragment: dict[str, Any], columns: list[str] | None = None
+    cat: Catalog, dataset: Dataset, fragment: dict[str, Any], columns: list[str] | None = None
 ) -> pa.Table:
     """Columns of a fragment that is written but not published."""
     from lance.file import LanceFileReader
 
     try:
-        return LanceFileReader(_path(dataset, fragment), storage_options=storage or None, columns=columns).read_all(
+        return LanceFileReader(_path(cat, dataset, fragment), storage_options=cat.settings.storage or None, columns=columns).read_all(
             batch_size=65536
         ).to_table()  # fmt: skip
     except (ValueError, OSError) as error:
@@ -100,9 +100,7 @@ def read_unpublished(
         ) from None
 
 
-def sample_of(
-    dataset: Dataset, storage: dict[str, str] | None, fragments: list[dict[str, Any]], count: int
-) -> list[str]:
+def sample_of(cat: Catalog, dataset: Dataset, fragments: list[dict[str, Any]], count: int) -> list[str]:
     """Texts of up to `count` rows, evenly spaced over unpublished fragments."""
     from lance.file import LanceFileReader
 
@@ -111,15 +109,17 @@ def sample_of(
     for fragment in fragments:
         take = -(-count * fragment["physical_rows"] // rows)
         at = np.unique(np.linspace(0, fragment["physical_rows"] - 1, take).astype(int)).tolist()
-        reader = LanceFileReader(_path(dataset, fragment), storage_options=storage or None, columns=["text"])
+        reader = LanceFileReader(
+            _path(cat, dataset, fragment), storage_options=cat.settings.storage or None, columns=["text"]
+        )
         texts += [text[:2000] for text in reader.take_rows(at).to_table().column("text").to_pylist() if text]
     return texts
 
 
-def words_of(dataset: Dataset, storage: dict[str, str] | None, fragment: dict[str, Any]) -> np.ndarray:
+def words_of(cat: Catalog, dataset: Dataset, fragment: dict[str, Any]) -> np.ndarray:
     """First halves of the sample ids in an unpublished fragment."""
-    return id_words(read_unpublished(dataset, storage, fragment, ["sample_id"]).column("sample_id"))[:, 0]
+    return id_words(read_unpublished(cat, dataset, fragment, ["sample_id"]).column("sample_id"))[:, 0]
 
 
-def _path(dataset: Dataset, fragment: dict[str, Any]) -> str:
-    return f"{dataset.uri}/data/{fragment['files'][0]['path']}"
+def _path(cat: Catalog, dataset: Dataset, fragment: dict[str, Any]) -> str:
+    return f"{cat.table_uri(dataset)}/data/{fragment['files'][0]['path']}"

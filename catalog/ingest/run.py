@@ -26,7 +26,7 @@ from catalog.ingest.mapping import Mapping
 from catalog.ingest.plan import Input, plan_inputs
 from catalog.ingest.stream import Work, stream
 from catalog.ingest.tally import COUNTS
-from catalog.meta.models import Dataset, Name, Run
+from catalog.meta.models import Dataset, Name, Run, now
 from catalog.refs import check_name
 from catalog.runs import run
 from catalog.store.publish import alive
@@ -211,7 +211,8 @@ def _undo(cat: Catalog, dataset_id: str) -> None:
             return
         if (held := session.get(Name, dataset.name)) is not None:
             session.delete(held)
-        session.delete(dataset)
+        dataset.dropped = now()
+        session.add(dataset)
         session.commit()
 
 

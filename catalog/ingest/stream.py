@@ -100,7 +100,7 @@ def stream(work: Work) -> Outcome:
 def _known(work: Work) -> Known:
     if not work.dataset.head:
         return Known(None)
-    table = open_table(work.dataset.uri, work.dataset.lance_version, work.cat.settings.storage)
+    table = open_table(work.cat.table_uri(work.dataset), work.dataset.lance_version, work.cat.settings.storage)
     where = "removed IS NULL OR removed = 0" if work.dataset.removed else None
     return Known(lambda columns: table.scanner(columns=columns, filter=where, batch_size=65536).to_batches())
 
@@ -116,7 +116,7 @@ def _resume(work: Work, outcome: Outcome) -> tuple[int, dict[str, Any] | None]:
         outcome.errors.update({int(at): text for at, text in body["errors"].items()})
         if body["fragment"]:
             outcome.fragments.append(body["fragment"])
-            outcome.identity.seen.add(words_of(work.dataset, work.cat.settings.storage, body["fragment"]))
+            outcome.identity.seen.add(words_of(work.cat, work.dataset, body["fragment"]))
         if body["met"]:
             outcome.identity.seen.add(np.frombuffer(bytes.fromhex(body["met"]), np.uint64))
         outcome.units += 1

@@ -49,7 +49,7 @@ class Dataset(SQLModel, table=True):
     licence_verified_by: str | None = None
     use_class: str | None = None  # commercial, research, unspecified
     consent_llm: bool = False  # may sample text go to a non-local endpoint
-    uri: str  # of the Lance table
+    uri: str  # of the Lance table, relative to the tables' prefix; empty when its space was freed
     lance_version: int = 0  # the published head; readers open this, never "latest"
     head: int = 0  # newest version number; 0: nothing published yet
     rows: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))  # live rows at head

@@ -140,7 +140,7 @@ def _sealed(cat: Catalog, layout: Layout, parts: list[FoundPart]) -> dict[str, A
     tables = {}
     for found in parts:
         dataset = found.found.dataset
-        tables[dataset.id] = open_table(dataset.uri, dataset.lance_version, cat.settings.storage)
+        tables[dataset.id] = open_table(cat.table_uri(dataset), dataset.lance_version, cat.settings.storage)
     indices = layout.probes()
     located = layout.locate(indices)
     held = content_ids([tables[found.found.dataset.id] for found in parts], located)

@@ -152,7 +152,7 @@ def scan(cat: Catalog, found: FoundPart, columns: list[str]) -> Iterator[pa.Reco
     from catalog.store import open_table
 
     dataset = found.found.dataset
-    table = open_table(dataset.uri, dataset.lance_version, cat.settings.storage)
+    table = open_table(cat.table_uri(dataset), dataset.lance_version, cat.settings.storage)
     scanner = table.scanner(columns=columns, filter=found.filter, with_row_id=True, batch_size=BATCH)
     yield from scanner.to_batches()
 

@@ -78,7 +78,7 @@ def open_sources(cat: Catalog, lock: dict[str, Any], ref: str) -> Sources:
         _check_version(cat, part, ref)
     from catalog.store import open_table
 
-    tables = [open_table(held.uri, held.lance_version, cat.settings.storage) for held in datasets.values()]
+    tables = [open_table(cat.table_uri(held), held.lance_version, cat.settings.storage) for held in datasets.values()]
     own = [list(table_schema(held.kind, held.tier).names) for held in datasets.values()]
     order = {identity: at for at, identity in enumerate(datasets)}
     return Sources(

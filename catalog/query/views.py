@@ -220,7 +220,7 @@ def open_view(cat: Catalog, ref: str) -> View:
     from catalog.store import open_table
 
     found = cat.resolve(ref)
-    table = open_table(found.dataset.uri, found.dataset.lance_version, cat.settings.storage)
+    table = open_table(cat.table_uri(found.dataset), found.dataset.lance_version, cat.settings.storage)
     columns = shown_columns(found.dataset, cat.columns(found.dataset.name), set(table.schema.names))
     # The first column is what DuckDB reads to count rows: four bytes a row, not an id.
     names = list(dict.fromkeys(["added", *columns.values()]))

@@ -139,7 +139,7 @@ def fence(session: Session, held: Lease, **values: object) -> None:
 
 def published_head(cat: Catalog, dataset: Dataset) -> lance.LanceDataset:
     """The table at its published head, with any unpublished later Lance version undone first."""
-    table = open_table(dataset.uri, dataset.lance_version, cat.settings.storage)
+    table = open_table(cat.table_uri(dataset), dataset.lance_version, cat.settings.storage)
     if table.latest_version != dataset.lance_version:
         table.restore()
     return table

@@ -50,7 +50,7 @@ def test_rows_columns_versions_and_compaction_on_an_object_store(remote):
     assert remote.gc("web", compact=True, older_than_s=0)["web"]["after"] < 4
     held = [v for b in remote.scan("web", ["text", "word_count"]) for v in b.to_pylist()]
     assert [row["text"] for row in held] == texts and all(row["word_count"] > 5 for row in held)
-    assert remote.find("web").uri.startswith("s3://") and errors_of(remote) == []
+    assert remote.table_uri(remote.find("web")).startswith("s3://") and errors_of(remote) == []
 
 
 def _append(home, tables, name, seed, start):

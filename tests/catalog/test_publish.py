@@ -179,7 +179,7 @@ def test_a_missing_table_is_one_line(cat):
     append_texts(cat, "web", sentences(3))
     import shutil
 
-    shutil.rmtree(cat.find("web").uri)
+    shutil.rmtree(cat.table_uri(cat.find("web")))
     with pytest.raises(Corrupt, match="strata doctor"):
         cat.lance("web")
     assert any("cannot be opened" in finding for finding in errors_of(cat))
@@ -189,7 +189,7 @@ def test_a_corrupt_data_file_is_found_by_the_doctor(cat):
     append_texts(cat, "web", sentences(300))
     from pathlib import Path
 
-    path = next(Path(cat.find("web").uri).glob("data/*.lance"))
+    path = next(Path(cat.table_uri(cat.find("web"))).glob("data/*.lance"))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     assert errors_of(cat)
 
@@ -203,9 +203,9 @@ def test_collection_keeps_what_unfinished_runs_wrote(cat):
     cat.gc("web", older_than_s=0)
     from pathlib import Path
 
-    assert (Path(cat.find("web").uri) / "data" / file.path).exists()
+    assert (Path(cat.table_uri(cat.find("web"))) / "data" / file.path).exists()
     cat.gc("web", older_than_s=0, abandon=True)
-    assert not (Path(cat.find("web").uri) / "data" / file.path).exists()
+    assert not (Path(cat.table_uri(cat.find("web"))) / "data" / file.path).exists()
     assert errors_of(cat) == []
 
 
