@@ -342,7 +342,7 @@ def test_the_scorer_of_the_page_is_the_example():
     assert tomllib.loads(declared)["project"]["entry-points"] == project["entry-points"]
 
 
-def test_a_plugin_package_is_found_and_scores(tmp_path):
+def test_a_plugin_package_is_found_scores_reads_and_exports(tmp_path):
     """As installed: the package on the path, beside it what an installer would have written."""
     project = tomllib.loads((PLUGIN / "pyproject.toml").read_text("utf-8"))["project"]
     info = tmp_path / f"strata_excitement-{project['version']}.dist-info"
@@ -355,8 +355,18 @@ def test_a_plugin_package_is_found_and_scores(tmp_path):
     ]
     (info / "entry_points.txt").write_text("\n".join(points) + "\n")
     (tmp_path / "rows.jsonl").write_text('{"text": "Wow!"}\n{"text": "Calm."}\n')
+    (tmp_path / "jokes.fortune").write_text("Knock knock.\n%\nWho is there?\n%\nNobody.\n")
+    (tmp_path / "quotes").write_text("To be.\n%\nOr not.\n%\nWell.\n")
+    (tmp_path / "news.jsonl").write_text('{"headline": "Rain", "story": "It fell."}\n' * 2)
+    (tmp_path / "mix.yaml").write_text("name: m\nparts: [{dataset: jokes}]\n")
     steps = [
         "scorers",
+        "ingest jokes.fortune --as jokes",
+        "ingest quotes --as quotes",
+        "ingest news.jsonl --as news",
+        "sql 'SELECT count(*) AS n, min(text) AS first FROM quotes UNION ALL SELECT count(*), min(text) FROM news' --format csv",
+        "mix publish mix.yaml",
+        "pull m --export tsv out --column text",
         "ingest rows.jsonl --as rows --kind text",
         "score rows excitement --on inline",
         "sql 'SELECT text, excitement FROM rows ORDER BY text' --format csv",
@@ -364,7 +374,7 @@ def test_a_plugin_package_is_found_and_scores(tmp_path):
     code = (
         "import shlex, sys; sys.path[:0] = sys.argv[1:3]; from ui.cli.main import run\n"
         f"for step in {steps!r}:\n    assert run(shlex.split(step)) == 0, step\n"
-        "from test_excitement import test_marks_per_hundred_characters as its_own_test; its_own_test()\n"
+        f"import pytest; assert pytest.main(['-q', '-p', 'no:cacheprovider', {str(PLUGIN / 'test_excitement.py')!r}]) == 0\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path), str(PLUGIN)],
@@ -373,3 +383,8 @@ def test_a_plugin_package_is_found_and_scores(tmp_path):
     assert done.returncode == 0, done.stderr
     assert re.search(r"excitement +cpu +map +excitement +Exclamation marks per 100 characters", done.stdout)
     assert '"Calm.",0\n"Wow!",25\n' in done.stdout
+    assert '3,"Or not."\n2,"Rain\n\nIt fell."\n' in done.stdout
+    shard = (tmp_path / "out" / "part-00000.tsv").read_text().splitlines()
+    assert shard[0].split("\t")[-1] == "text" and sorted(line.split("\t")[-1] for line in shard[1:]) == [
+        "Knock knock.", "Nobody.", "Who is there?"
+    ]  # fmt: skip

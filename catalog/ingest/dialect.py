@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from catalog.errors import NotFound
 from catalog.ingest.records import EMPTY
 from catalog.ingest.turns import Unusable
-from catalog.plugins import register
+from catalog.plugins import REGISTRY, load_plugins, register
 
 Row = dict[str, Any]
 Convert = Callable[[Row], Row]
@@ -74,11 +75,20 @@ def _load() -> None:
 
 
 def dialects() -> list[Dialect]:
-    """Every dialect, the most telling first."""
-    from catalog.plugins import REGISTRY
-
+    """Every dialect, ours and those of plug-in packages, the most telling first."""
     _load()
+    load_plugins()
     return sorted(REGISTRY["dialect"].values(), key=lambda item: (item.rank, item.name))
+
+
+def get_dialect(name: str) -> Dialect:
+    """The dialect of that name; plug-in packages are looked through only when it is none of ours."""
+    _load()
+    if name not in REGISTRY["dialect"]:
+        load_plugins()
+    if name not in REGISTRY["dialect"]:
+        raise NotFound("dialect", name, REGISTRY["dialect"], "install the plug-in that has it")
+    return REGISTRY["dialect"][name]
 
 
 def plain(name: str) -> str:

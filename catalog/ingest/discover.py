@@ -11,9 +11,10 @@ from catalog.errors import BadInput, NotFound
 from catalog.ingest.readers.folder import is_text
 from catalog.ingest.readers.hub import HUB, is_saved
 from catalog.ingest.readers.json_array import is_lines
-from catalog.ingest.records import ReadOptions, Source, get_reader, label_of, readers
-from catalog.ingest.streams import filesystem, is_remote, local_path
+from catalog.ingest.records import ReadOptions, Source, all_readers, get_reader, label_of, readers
+from catalog.ingest.streams import BrokenFile, Stream, filesystem, is_remote, local_path
 
+SNIFFED = 4096
 PACKED = (".gz", ".gzip", ".zst", ".zstd", ".bz2")
 
 
@@ -89,10 +90,10 @@ def _folder(folder: str, format: str | None, options: ReadOptions) -> list[Sourc
 
 
 def _file(path: str, label: str, format: str | None, options: ReadOptions, storage: Any = None) -> Source:
-    reader = format or _by_suffix(path)
+    reader = format or _by_suffix(path) or _by_content(path, storage)
     if reader is None:
         raise BadInput(
-            f"{path}: cannot tell its format by its name; say --format, one of {', '.join(sorted(readers()))}"
+            f"{path}: cannot tell its format by its name; say --format, one of {', '.join(sorted(all_readers()))}"
         )
     source = Source(path, label, reader, options, storage or {})
     if reader == "json" and format is None and is_lines(source):
@@ -105,11 +106,27 @@ def _by_suffix(path: str) -> str | None:
     for suffix in PACKED:
         name = name.removesuffix(suffix)
     suffix = os.path.splitext(name)[1]
-    return next((reader.name for reader in readers().values() if suffix in reader.suffixes), None)
+    for known in (readers, all_readers):
+        if found := next((reader.name for reader in known().values() if suffix and suffix in reader.suffixes), None):
+            return found
+    return None
+
+
+def _by_content(uri: str, storage: dict[str, str] | None) -> str | None:
+    """The first reader that knows the beginning of a file."""
+    asked = [reader for reader in all_readers().values() if reader.sniff is not None]
+    if not asked:
+        return None
+    try:
+        with Stream(uri, storage) as stream:
+            head = stream.read(SNIFFED)
+    except BrokenFile:
+        return None
+    return next((reader.name for reader in asked if reader.sniff and reader.sniff(head)), None)
 
 
 def known_suffixes() -> list[str]:
-    return sorted(suffix for reader in readers().values() if reader.name != "folder" for suffix in reader.suffixes)
+    return sorted(suffix for reader in all_readers().values() if reader.name != "folder" for suffix in reader.suffixes)
 
 
 def _remote(uri: str, format: str | None, options: ReadOptions, storage: dict[str, str]) -> list[Source]:

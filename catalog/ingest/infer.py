@@ -14,7 +14,7 @@ from typing import Any
 
 from catalog.errors import BadInput
 from catalog.ingest.dialect import Dialect, Row, dialects, find_field, match, plain, success
-from catalog.ingest.mapping import KEYS, ROW_FIELDS, Mapped, Mapping, compile_mapping
+from catalog.ingest.mapping import KEYS, ROW_FIELDS, Mapped, Mapping, compile_mapping, hoisted
 from catalog.ingest.records import Chunk, Source, get_reader
 from catalog.schema import KINDS
 
@@ -48,6 +48,7 @@ def infer_rows(
     """
     if kind is not None and kind not in KINDS:
         raise BadInput(f"kind {kind!r} is not one of {', '.join(KINDS)}")
+    rows = hoisted(rows, [*(given or {}).values(), key or ""])
     names = list(dict.fromkeys(name for row in rows for name in row))
     roles, columns, key = _split(dict(given or {}), names, key)
     tried: list[str] = []
@@ -82,7 +83,7 @@ def _split(
     """Overrides as (roles of dialects, row columns, key); a field nobody has is an error."""
     known = {role for item in dialects() for role in item.roles}
     for role, name in {**given, **({"key": key} if key else {})}.items():
-        if names and name not in names and name.split(".")[0] not in names:
+        if names and name not in names:
             shown = ", ".join(map(str, names[:12])) or "no fields"
             raise BadInput(f"--map {role}={name}: the records have no field {name!r}; they have {shown}")
     key = given.pop("key", None) or given.pop("id", None) or key

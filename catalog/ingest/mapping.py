@@ -7,7 +7,8 @@ columns; a chunk with an irregular record, and every other kind, goes record by 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -17,8 +18,7 @@ import orjson
 from xxhash import xxh3_128_digest, xxh3_128_hexdigest
 
 from catalog.digests import content_digest, sorted_json
-from catalog.errors import NotFound
-from catalog.ingest.dialect import Convert, Row, dialects
+from catalog.ingest.dialect import Convert, Row, get_dialect
 from catalog.ingest.records import OVERSIZE, SURROGATE, Chunk, Reject, excerpt
 from catalog.ingest.turns import Unusable, json_bytes
 from catalog.schema import OWN
@@ -91,10 +91,7 @@ Mapper = Callable[[Chunk, Mapped], None]
 
 def compile_mapping(mapping: Mapping, limit: int = 16 << 20) -> Mapper:
     """One closure for this dialect and these fields: it adds the records of a chunk to what was mapped before."""
-    item = next((found for found in dialects() if found.name == mapping.dialect), None)
-    if item is None:
-        raise NotFound("dialect", mapping.dialect, [found.name for found in dialects()])
-    convert = item.compile(mapping.fields)
+    convert = get_dialect(mapping.dialect).compile(mapping.fields)
     columns, kind, key = mapping.row, mapping.kind, mapping.key
     text_field = mapping.fields["text"] if mapping.dialect == "text" else None
     nested = [name for name in {*mapping.fields.values(), *columns.values(), key or ""} if "." in name]
@@ -159,6 +156,17 @@ def _hoist(rows: list[Row], path: str) -> None:
             held = held.get(name) if isinstance(held, dict) else None
         if path not in row and isinstance(held, dict) and leaf in held:
             row[path] = held.pop(leaf)
+
+
+def hoisted(rows: Sequence[Row], fields: Iterable[str]) -> Sequence[Row]:
+    """The rows as a mapping with these fields sees them: copies where one of the fields is nested, else themselves."""
+    paths = [name for name in fields if "." in name]
+    if not paths:
+        return rows
+    copies = deepcopy(list(rows))
+    for path in paths:
+        _hoist(copies, path)
+    return copies
 
 
 def _one_by_one(chunk: Chunk, convert: Convert, kind: str, limit: int, out: Mapped) -> Chunk:

@@ -14,9 +14,9 @@ from xxhash import xxh3_128, xxh3_128_hexdigest
 
 from catalog.digests import sorted_json
 from catalog.errors import BadInput
-from catalog.ingest.dialect import dialects, success
+from catalog.ingest.dialect import get_dialect, success
 from catalog.ingest.infer import ENOUGH, infer_rows, peek
-from catalog.ingest.mapping import Mapping
+from catalog.ingest.mapping import Mapping, hoisted
 from catalog.ingest.readers.folder import files_of
 from catalog.ingest.records import Source, get_reader
 from catalog.ingest.streams import BrokenFile, Fingerprint, codec_of, fingerprint, is_remote, local_path
@@ -114,8 +114,8 @@ def _one_mapping(
 
 
 def _fits(mapping: Mapping, rows: Sequence[dict[str, Any]]) -> bool:
-    item = next(item for item in dialects() if item.name == mapping.dialect)
-    known = set(mapping.columns)
+    item, known = get_dialect(mapping.dialect), set(mapping.columns)
+    rows = hoisted(rows, mapping.fields.values())
     same_fields = sum(bool(known & set(row)) for row in rows) * 2 >= len(rows)
     return same_fields and success(item, rows, mapping.fields) >= ENOUGH
 

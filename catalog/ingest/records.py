@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from catalog.errors import BadInput, NotFound
-from catalog.plugins import load_plugins, register
+from catalog.plugins import REGISTRY, load_plugins, register
 
 CHUNK_ROWS = 8192
 BROKEN_JSON = "broken JSON"
@@ -95,6 +96,9 @@ Read = Callable[[Source, "dict[str, Any] | None"], Iterator[Chunk]]
 class Reader:
     """A file format. suffixes: of file names, without compression; growable: appended bytes are appended records.
 
+    sniff: whether the first bytes of a file (decompressed, at most 4 kB) are of this format; asked for a file that is
+    given by its own name or a glob, when no reader has its suffix. Ours come before those of plug-in packages.
+
     key: field the reader itself guarantees to name a record; folder: its source is a folder, not a file; shared: it
     honours `Source.share`, so that several processes can read one file.
     """
@@ -107,6 +111,7 @@ class Reader:
     folder: bool
     shared: bool
     module: str
+    sniff: Callable[[bytes], bool] | None = None
 
 
 def reader(
@@ -117,27 +122,40 @@ def reader(
     key: str | None = None,
     folder: bool = False,
     shared: bool = False,
+    sniff: Callable[[bytes], bool] | None = None,
 ) -> Callable[[Read], Read]:
     """Declare a reader."""
 
     def decorate(read: Read) -> Read:
-        register("reader", name, Reader(name, read, tuple(suffixes), growable, key, folder, shared, read.__module__))
+        made = Reader(name, read, tuple(suffixes), growable, key, folder, shared, read.__module__, sniff)
+        register("reader", name, made)
         return read
 
     return decorate
 
 
-def readers() -> dict[str, Reader]:
-    """Every reader by name: ours, and those of plug-in packages that are loaded."""
+@cache
+def _load() -> None:
     import importlib
     import pkgutil
 
     import catalog.ingest.readers as ours
-    from catalog.plugins import REGISTRY
 
     for info in pkgutil.iter_modules(ours.__path__, ours.__name__ + "."):
         importlib.import_module(info.name)
+
+
+def readers() -> dict[str, Reader]:
+    """Every reader by name: ours, and those of plug-in packages that are loaded."""
+    _load()
     return dict(REGISTRY.get("reader", {}))
+
+
+def all_readers() -> dict[str, Reader]:
+    """Every reader there is: ours first, then those of plug-in packages, which are looked through for it."""
+    ours = readers()
+    load_plugins()
+    return ours | readers()
 
 
 def get_reader(name: str) -> Reader:

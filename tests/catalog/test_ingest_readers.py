@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 
 from catalog.errors import BadInput, Missing, NotFound
 from catalog.ingest.discover import discover
-from catalog.ingest.records import get_reader
-from catalog.ingest.streams import BrokenFile
+from catalog.ingest.infer import infer
+from catalog.ingest.records import Chunk, get_reader, reader, readers
+from catalog.ingest.streams import BrokenFile, Stream
+from catalog.plugins import REGISTRY
 from catalog.testing import sentences, write_jsonl
 
 ROWS = [{"id": f"r{at}", "text": text, "n": at} for at, text in enumerate(sentences(3000, low=3, high=12))]
@@ -430,3 +432,58 @@ def test_objects_in_a_store_are_read_like_files(monkeypatch):
             discover(["s3://crawl/none.jsonl"], storage=storage)
     finally:
         server.stop()
+
+
+def test_a_plug_in_reader_is_picked_by_suffix_and_by_content(tmp_path, monkeypatch):
+    monkeypatch.setitem(REGISTRY, "reader", dict(readers()))
+
+    @reader("pairs", suffixes=(".pairs",), sniff=lambda head: head.startswith(b"#pairs\n"))
+    def read(source, at):
+        """Lines of `key=text`."""
+        with Stream(source.uri) as stream:
+            lines = b"".join(stream.blocks()).decode().splitlines()[1:]
+        yield Chunk([{"text": line} for line in lines], range(1, len(lines) + 1), None, {"line": len(lines) + 1})
+
+    body = b"#pairs\na=1\nb=2\n"
+    for name, how in (
+        ("x.pairs", bytes),
+        ("x.pairs.gz", gzip.compress),
+        ("unnamed", bytes),
+        ("odd.xyz", gzip.compress),
+    ):
+        (tmp_path / name).write_bytes(how(body))
+        assert [row["text"] for row in rows(tmp_path / name)] == ["a=1", "b=2"], name
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "y.pairs").write_bytes(body)
+    assert [source.reader for source in discover([str(tmp_path / "folder")])] == ["pairs"]
+    (tmp_path / "lines.jsonl").write_bytes(b"#pairs\n")
+    assert discover([str(tmp_path / "lines.jsonl")])[0].reader == "jsonl", "a suffix that is known decides"
+    (tmp_path / "other.xyz").write_bytes(b"nothing known")
+    with pytest.raises(BadInput, match="cannot tell its format by its name; say --format, one of .*pairs"):
+        discover([str(tmp_path / "other.xyz")])
+
+
+def test_a_nested_field_can_be_any_role(tmp_path, cat):
+    texts = sentences(30)
+    records = [{"data": {"body": text, "link": f"https://e.org/{at}", "n": at}, "top": at} for at, text in
+               enumerate(texts)]  # fmt: skip
+    records[7] = {"data": None, "top": 7}
+    table = pa.Table.from_pylist(records)
+    pq.write_table(table, tmp_path / "a.parquet")
+    pyarrow.feather.write_feather(table, str(tmp_path / "a.arrow"))
+    write_jsonl(tmp_path / "a.jsonl", records)
+    (tmp_path / "a.json").write_bytes(orjson.dumps(records))
+    kept = [text for at, text in enumerate(texts) if at != 7]
+    nested = {"text": "data.body", "url": "data.link", "key": "data.n"}
+    for name in ("a.parquet", "a.arrow", "a.jsonl", "a.json"):
+        as_ = name.replace(".", "-")
+        report = cat.ingest([tmp_path / name], as_, mapping=nested)
+        assert (report.counts["in"], report.counts["kept"]) == (30, 29), name
+        held = [row for batch in cat.scan(as_, ["text", "url", "meta"]) for row in batch.to_pylist()]
+        assert [row["text"] for row in held] == kept and held[3]["url"] == "https://e.org/3"
+        assert orjson.loads(held[3]["meta"]) == {"data": {}, "data.n": 3, "top": 3}
+        assert cat.ingest([tmp_path / name], as_, mapping=nested).status == "unchanged"
+    preview = infer(str(tmp_path / "a.parquet"), given={"text": "data.body"}).preview
+    assert preview[0]["text"] == texts[0] and preview[0]["line"] == 1
+    with pytest.raises(BadInput, match="no field 'data.boddy'; they have data, top"):
+        infer(str(tmp_path / "a.parquet"), given={"text": "data.boddy"})

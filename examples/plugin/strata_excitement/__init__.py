@@ -1,1 +1,1 @@
-"""Scorers of ours; each module below this package holds one."""
+"""Plug-ins of ours, one a module: a scorer, a reader, a dialect, an exporter."""
