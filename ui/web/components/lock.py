@@ -123,7 +123,7 @@ def _contamination(held: Mapping[str, Any]) -> Markup:
             compared = f"{count(part['covered'])} of {count(part['rows'])}"
             rows.append((entry["eval"], part["part"], chip(part["status"], "ok" if done else "warn"), compared, found))
             unchecked += [] if done else [part["part"].partition("@")[0]]
-    heads = ["eval", "part", "verdict", "rows compared", "rows that overlap"]
+    heads = ["eval", "part", "verdict", "rows compared", "rows that overlap any eval"]
     body = table(heads, rows, numeric=(3, 4), nowrap=(0, 1))
     if not unchecked:
         return body
