@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import Engine, create_engine, event, inspect, text
 from sqlalchemy.exc import OperationalError
 
-from catalog.errors import BadInput, Missing
+from catalog.errors import BadInput, Missing, StrataError
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -27,6 +27,12 @@ def engine_of(url: str) -> Engine:
         held = _revision(engine)
     except OperationalError as error:
         reason = str(error.orig).strip().splitlines()[0]
+        if url.startswith("sqlite") and ("disk I/O error" in reason or "disk is full" in reason):
+            # SQLite says "disk I/O error" when there is no room for the few kilobytes it works with.
+            raise StrataError(
+                f"cannot open the metadata database {_masked(url)}: {reason}; the disk is full or broken: free some "
+                "space and run the command again"
+            ) from None
         raise Missing(
             f"cannot reach the metadata database {_masked(url)}: {reason}; start it or set STRATA_DATABASE_URL"
         ) from None

@@ -228,6 +228,8 @@ class disk_errors:
         text = str(error)
         for sign, reason in (
             ("No space left", "the disk is full"),
+            ("Disk quota exceeded", "the disk quota is used up"),
+            ("File too large", "a file may not grow so large here (ulimit -f)"),
             ("Read-only file system", "the disk is read-only"),
             ("Permission denied", "permission denied"),
         ):

@@ -112,7 +112,11 @@ def test_an_exporter_is_a_decorated_function(store, tmp_path, monkeypatch):
 
 def test_a_selection_is_served_and_exported_in_table_order(store, tmp_path):
     store.select("short", "web", "length(text) < 220")
-    texts = [text for batch in store.scan("web", ["text"], where="length(text) < 220") for text in batch.column(0).to_pylist()]
+    texts = [
+        text
+        for batch in store.scan("web", ["text"], where="length(text) < 220")
+        for text in batch.column(0).to_pylist()
+    ]
     reader = store.pull("short")
     assert 10 < len(reader) == len(texts) < 150
     assert [t for batch in reader.batches(columns=["text"]) for t in batch.column("text").to_pylist()] == texts

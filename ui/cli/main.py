@@ -160,7 +160,8 @@ def _explained(error: Exception) -> str | None:
         return f"{error.filename or 'the system'}: {error.strerror}; mend that and run the command again"
     if type(error).__module__.startswith("sqlalchemy") and (cause := getattr(error, "orig", None)) is not None:
         reason = str(cause).strip().splitlines()[0]
-        return f"the metadata database failed: {reason}; what is published is untouched, run the command again"
+        first = "free some space and " if "full" in reason or "disk I/O" in reason else ""
+        return f"the metadata database failed: {reason}; what is published is untouched, {first}run the command again"
     return None
 
 
