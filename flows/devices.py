@@ -6,7 +6,9 @@ The choice is part of a column's recipe: bfloat16 and float32 agree to about 1 %
 from __future__ import annotations
 
 import os
+import sys
 from functools import cache
+from glob import glob
 from pathlib import Path
 
 from catalog.errors import BadInput, Missing
@@ -45,6 +47,10 @@ def pick_dtype(device: str, requested: str | None = None) -> str:
     return "bfloat16" if cpu_flags() & FAST_BF16_FLAGS else "float32"
 
 
+DRIVERS = ("/dev/nvidia*", "/dev/nvhost*", "/dev/dxg", "/dev/kfd")
+"""Device files of the drivers that torch calls cuda: NVIDIA, Jetson, Windows' Linux, AMD."""
+
+
 @cache
 def cpu_flags(path: str = "/proc/cpuinfo") -> frozenset[str]:
     """Feature flags of this CPU; empty where the system does not list them, which leads to float32."""
@@ -58,6 +64,8 @@ def cpu_flags(path: str = "/proc/cpuinfo") -> frozenset[str]:
 
 @cache
 def _cuda_devices() -> int:
+    if sys.platform == "linux" and not any(glob(pattern) for pattern in DRIVERS):
+        return 0  # no driver: importing torch to be told so takes seconds
     try:
         import torch
     except ImportError:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import orjson
 import pyarrow as pa
+from sqlalchemy.exc import IntegrityError
 
 from catalog.catalog import Catalog
 from catalog.errors import Corrupt
@@ -33,13 +34,15 @@ class Job:
     steps: tuple[Step, ...]
     sample_below: str | None
     run_id: str
+    where: str | None = None  # filter of the selection whose rows are computed
     device: str | None = None
-    dtype: str | None = None
     seed: int = 0
 
     @property
     def key(self) -> str:
         work = {"prints": sorted(step.fingerprint for step in self.steps), "sample": self.sample_below}
+        if self.where:
+            work["where"] = self.where
         return f"{self.dataset_id}:score:{fingerprint(work)}"
 
     @property
@@ -113,10 +116,16 @@ def load_state(cat: Catalog, step: Step) -> dict[str, Any] | None:
 
 
 def save_state(cat: Catalog, step: Step, state: dict[str, Any]) -> None:
+    """Freeze a state. Of two processes that fit at the same time the first one wins, and both map with its state."""
     _STATES.pop(step.fingerprint, None)
     with cat.session() as session:
-        session.merge(FittedState(fingerprint=step.fingerprint, body=pack_state(state)))
-        session.commit()
+        if session.get(FittedState, step.fingerprint) is not None:
+            return
+        session.add(FittedState(fingerprint=step.fingerprint, body=pack_state(state)))
+        try:
+            session.commit()
+        except IntegrityError:
+            session.rollback()
 
 
 # -- what a plug-in is given -------------------------------------------------------------------------------------
@@ -132,10 +141,10 @@ def context(job: Job, step: Step, *, fitting: bool = False, tick: Callable[[int]
     if tick:
         ctx.tick = tick
     if plugin.cost == "gpu" or plugin.load:
-        from flows.devices import pick_device, pick_dtype
+        from flows.devices import pick_device
 
         ctx.device = pick_device(job.device) if plugin.cost == "gpu" else "cpu"
-        ctx.dtype = pick_dtype(ctx.device, job.dtype)
+        ctx.dtype = step.recipe.get("dtype") or "float32"  # as planned: another machine must not choose another one
     if fitting:
         if step.target:
             ctx.target = scan_of(cat, step.target, ["text"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
 from typing import Any
@@ -18,10 +18,12 @@ import orjson
 from sqlmodel import select
 
 from catalog.catalog import Catalog, Resolved
-from catalog.errors import BadInput, Refused
+from catalog.errors import BadInput, Missing, Refused
 from catalog.meta.models import ColumnRecord, Recipe
 from catalog.plugins import Scorer, get_scorer, plugins
 from catalog.schema import field_names
+from flows.devices import DTYPES
+from flows.portion import count_missing, fits_on_rows, refuse_parts, sample_bound, selected
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class Step:
     evals: tuple[str, ...] = ()
     asked: bool = True
     missing: int = 0
-    refit: bool = field(default=False)
+    waits: tuple[str, ...] = ()  # state columns of the inputs: a row is computed when these say that its inputs are
 
     @property
     def plugin(self) -> Scorer:
@@ -50,13 +52,20 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """Steps in order of execution for one dataset version. `sample`: at most that many rows; None: all."""
+    """Steps in order of execution for one dataset version. `sample`: at most that many rows; None: all.
+
+    selection: reference of the selection whose rows are computed; `where` is its filter over the table.
+    dtype: number format of the models in it, a part of their recipes.
+    """
 
     ref: str
     rows: int
     steps: tuple[Step, ...]
     sample: int | None = None
     sample_below: str | None = None  # rows with a sample_id up to this one are in the sample
+    selection: str | None = None
+    where: str | None = None
+    dtype: str | None = None
 
     @property
     def todo(self) -> list[Step]:
@@ -96,33 +105,86 @@ def plan(
     params: dict[str, Any] | None = None,
     target: str | None = None,
     sample: int | None = None,
+    selection: str | None = None,
     aliases: dict[str, str] | None = None,
     refit: bool = False,
+    device: str | None = None,
+    dtype: str | None = None,
 ) -> Plan:
-    """Plan `scorers` over a dataset. Raises one-line errors for unknown scorers, parameters, targets and kinds."""
+    """Plan `scorers` over a dataset. Raises one-line errors for unknown scorers, parameters, targets and kinds.
+
+    dtype: for models; if not given, that of columns the dataset has, else what the device computes fast.
+    """
     found = cat.resolve(ref)
     if not found.number or not found.dataset.rows:
         raise BadInput(f"dataset {found.dataset.name!r} has no published rows; `strata ingest` some first")
     if sample is not None and sample < 1:
         raise BadInput(f"a sample of {sample} rows computes nothing; give at least 1")
+    held, where = selected(cat, found, selection) if selection else (None, None)
+    below = sample_bound(cat, found, sample, where) if sample else None
     known = {column.physical: column for column in cat.columns(found.dataset.name)}
     given, taken = dict(params or {}), set()
-    steps: dict[str, Step] = {}
-    for name in scorers:
-        scorer = get_scorer(name)
-        wanted = _own(scorer, given, taken)
-        _add(cat, found, scorer, wanted, target, steps, known, asked=True, refit=refit)
+    wanted = {name: _own(get_scorer(name), given, taken) for name in scorers}
     if unused := set(given) - taken:
         options = sorted({p for name in scorers for p in get_scorer(name).params.model_fields})
         raise BadInput(
             f"none of {', '.join(scorers)} has a parameter {sorted(unused)[0]!r}; there are: {', '.join(options) or 'none'}"
         )
+
+    def steps_in(number_format: str | None) -> dict[str, Step]:
+        made: dict[str, Step] = {}
+        asking = _Asking(cat, found, target, known, refit, below, number_format)
+        for name in scorers:
+            _add(asking, get_scorer(name), wanted[name], made, asked=True)
+        return made
+
+    number_format = _number_format(scorers, device, dtype)
+    steps = steps_in(number_format)
+    if number_format and dtype in (None, "auto") and not _holds_a_model(steps, known):
+        other = next(name for name in DTYPES if name != number_format)
+        if _holds_a_model(before := steps_in(other), known):
+            steps, number_format = before, other  # the columns that are there go on; a second format is asked for
+    refuse_parts(cat, found, steps, known, sample, selection)
     with cat.session() as session:
         bases = {r.fingerprint: r.base for r in session.exec(select(Recipe)) if r.base}
     named = _with_aliases(found, list(steps.values()), known, aliases or {}, bases)
-    below = _sample_bound(cat, found, sample) if sample and sample < found.dataset.rows else None
-    counted = tuple(_count_missing(cat, found, step, known, below) for step in named)
-    return Plan(found.ref, found.dataset.rows, counted, sample, below)
+    made = Plan(found.ref, found.dataset.rows, tuple(named), sample, below, held, where, number_format)
+    return replace(made, steps=tuple(replace(step, missing=count_missing(cat, made, step)) for step in named))
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """What is the same for all steps of one plan."""
+
+    cat: Catalog
+    found: Resolved
+    target: str | None
+    known: dict[str, ColumnRecord]
+    refit: bool
+    below: str | None
+    dtype: str | None
+
+
+def _number_format(scorers: Sequence[str], device: str | None, dtype: str | None) -> str | None:
+    """The number format of the models among the scorers and what they build on; None where there is no model."""
+    every = [get_scorer(name) for name in scorers]
+    for scorer in every:
+        every += [upstream for upstream in _upstream(scorer).values() if upstream not in every]
+    if not any(scorer.cost == "gpu" for scorer in every):
+        return None
+    if dtype in DTYPES:
+        return dtype
+    from flows.devices import pick_device, pick_dtype
+
+    try:
+        return pick_dtype(pick_device(device), dtype)
+    except Missing:  # a device of the machine that will run it
+        return "bfloat16"
+
+
+def _holds_a_model(steps: dict[str, Step], known: dict[str, ColumnRecord]) -> bool:
+    models = [step for step in steps.values() if step.plugin.cost == "gpu"]
+    return any(physical in known for step in models for physical in step.outputs.values())
 
 
 def _own(scorer: Scorer, given: dict[str, Any], taken: set[str]) -> dict[str, Any]:
@@ -154,24 +216,14 @@ def _upstream(scorer: Scorer) -> dict[str, Scorer]:
     return found
 
 
-def _add(
-    cat: Catalog,
-    found: Resolved,
-    scorer: Scorer,
-    given: dict[str, Any],
-    target: str | None,
-    steps: dict[str, Step],
-    known: dict[str, ColumnRecord],
-    *,
-    asked: bool,
-    refit: bool,
-) -> Step:
+def _add(asking: _Asking, scorer: Scorer, given: dict[str, Any], steps: dict[str, Step], *, asked: bool) -> Step:
+    cat, found = asking.cat, asking.found
     kind = found.dataset.kind
     if scorer.kinds and kind not in scorer.kinds:
         raise BadInput(f"scorer {scorer.name} works on {', '.join(scorer.kinds)}; {found.dataset.name} is {kind}")
     model = scorer.parse_params({k: v for k, v in given.items() if k in scorer.params.model_fields})
     values = model.model_dump(mode="json")
-    inputs, input_prints = {}, {}
+    inputs, input_prints, waits = {}, {}, []
     for name in scorer.reads:
         upstream = _upstream(scorer).get(name)
         if upstream is None:
@@ -180,12 +232,15 @@ def _add(
             inputs[name], input_prints[name] = name, "field"
             continue
         forwarded = {k: v for k, v in {**given, **values}.items() if k in upstream.params.model_fields}
-        step = _add(cat, found, upstream, forwarded, target, steps, known, asked=False, refit=refit)
+        step = _add(asking, upstream, forwarded, steps, asked=False)
         inputs[name], input_prints[name] = step.outputs[name], step.fingerprint
-    recipe = _recipe(cat, scorer, values, input_prints, target)
+        waits.append(step.state)
+    recipe = _recipe(cat, scorer, values, input_prints, asking.target)
+    if scorer.cost == "gpu":
+        recipe["dtype"] = asking.dtype
     base = fingerprint(recipe)
-    if scorer.pattern == "global" or (scorer.pattern == "fit" and _fits_on_rows(scorer)):
-        recipe["population"] = _population(cat, found, scorer, base, refit)
+    if scorer.pattern == "global" or fits_on_rows(scorer):
+        recipe["population"] = _population(asking, scorer, base, partly=bool(waits))
     digest = fingerprint(recipe)
     step = Step(
         scorer=scorer.name,
@@ -200,13 +255,10 @@ def _add(
         target=(recipe.get("target") or {}).get("ref"),
         evals=tuple(item["ref"] for item in recipe.get("evals", [])),
         asked=asked or (digest in steps and steps[digest].asked),
+        waits=tuple(dict.fromkeys(waits)),
     )
     steps[digest] = step
     return step
-
-
-def _fits_on_rows(scorer: Scorer) -> bool:
-    return scorer.fit_on == "self" or scorer.fit_uses_rows
 
 
 def _recipe(
@@ -260,18 +312,21 @@ def _evals(cat: Catalog) -> list[dict[str, str]]:
     return found
 
 
-def _population(cat: Catalog, found: Resolved, scorer: Scorer, base: str, refit: bool) -> dict[str, str]:
-    """The row set a global or fitted column belongs to; a frozen fit of this dataset is used again."""
+def _population(asking: _Asking, scorer: Scorer, base: str, *, partly: bool) -> dict[str, str]:
+    """The row set a global or fitted column belongs to; a frozen fit of this dataset is used again.
+
+    partly: it reads columns that a sampled run computes for the sample alone, so the sample is a part of the row set.
+    """
+    found = asking.found
     assert found.version is not None
-    if scorer.pattern == "fit" and not refit:
-        with cat.session() as session:
-            prints = session.exec(
-                select(ColumnRecord.fingerprint).where(ColumnRecord.dataset_id == found.dataset.id)
-            ).all()
+    if scorer.pattern == "fit" and not asking.refit:
+        prints = [column.fingerprint for column in asking.known.values()]
+        with asking.cat.session() as session:
             held = session.exec(select(Recipe).where(Recipe.base == base, Recipe.fingerprint.in_(prints))).first()  # type: ignore[attr-defined]
         if held is not None:
             return held.body["population"]
-    return {"digest": found.version.digest}
+    sampled = {"sample": asking.below} if partly and asking.below else {}
+    return {"digest": found.version.digest, **sampled}
 
 
 def fingerprint(recipe: dict[str, Any]) -> str:
@@ -309,40 +364,8 @@ def _with_aliases(
                 alias = f"{alias}_{step.fingerprint[:4]}"
             taken[alias] = physical
             aliases[name] = alias
-        done.append(Step(**{**asdict_shallow(step), "aliases": aliases}))
+        done.append(replace(step, aliases=aliases))
     return done
-
-
-def asdict_shallow(step: Step) -> dict[str, Any]:
-    return {name: getattr(step, name) for name in step.__dataclass_fields__}
-
-
-def _sample_bound(cat: Catalog, found: Resolved, sample: int) -> str:
-    """The sample is the rows with the smallest ids: ids are hashes, so it is uniform, and a larger one contains it."""
-    import heapq
-
-    smallest: list[str] = []
-    for batch in cat.scan(found.ref, ["sample_id"], batch_rows=65536):
-        smallest = heapq.nsmallest(sample, [*smallest, *batch.column("sample_id").to_pylist()])
-    return smallest[-1]
-
-
-def _count_missing(
-    cat: Catalog, found: Resolved, step: Step, known: dict[str, ColumnRecord], below: str | None
-) -> Step:
-    from catalog.states import DONE
-    from catalog.where import version_filter
-
-    table = cat.lance(found.dataset.name)
-    live = version_filter(found.dataset, found.dataset.head)
-    parts = [f"({live})"] if live else []
-    if below:
-        parts.append(f"sample_id <= '{below}'")
-    if step.state in table.schema.names and next(iter(step.outputs.values())) in known:
-        done = ", ".join(str(code) for code in DONE)
-        parts.append(f"({step.state} IS NULL OR {step.state} NOT IN ({done}))")
-    missing = table.count_rows(" AND ".join(parts) if parts else None)
-    return Step(**{**asdict_shallow(step), "missing": missing})
 
 
 def step_to_json(step: Step) -> dict[str, Any]:
@@ -350,4 +373,4 @@ def step_to_json(step: Step) -> dict[str, Any]:
 
 
 def step_from_json(body: dict[str, Any]) -> Step:
-    return Step(**{**body, "evals": tuple(body["evals"])})
+    return Step(**{**body, "evals": tuple(body["evals"]), "waits": tuple(body["waits"])})

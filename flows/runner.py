@@ -23,8 +23,10 @@ from catalog.store.columns import attach
 from catalog.store.publish import publish
 from catalog.store.tables import ColumnFile, write_column_file
 from flows.job import Job, context, load_state, pack_state, save_state, scan_of, settings_to_json
+from flows.journal import forget_journal
 from flows.planner import Plan, Step, plan
-from flows.unit import checked, forget_journal, reusable, run_unit
+from flows.portion import count_missing
+from flows.unit import checked, reusable, run_unit
 
 Mapper = Callable[[Job, list[int], Progress], Iterable[dict[str, Any]]]
 
@@ -48,6 +50,7 @@ def score(
     params: dict[str, Any] | None = None,
     target: str | None = None,
     sample: int | None = None,
+    selection: str | None = None,
     aliases: dict[str, str] | None = None,
     refit: bool = False,
     workers: int | None = None,
@@ -57,20 +60,29 @@ def score(
     mapper: Mapper | None = None,
     show: Any = None,
 ) -> Report:
-    """Compute what is missing of `scorers` on a dataset. Interrupted, the same call resumes."""
+    """Compute what is missing of `scorers` on a dataset. Interrupted, the same call resumes.
+
+    selection: compute the rows that a saved selection holds; the others count as not sampled and keep what they have.
+    """
     from catalog.access import check
 
     name = cat.resolve(ref).dataset.name
     check(cat, "write", name)
-    planned = plan(cat, ref, scorers, params=params, target=target, sample=sample, aliases=aliases, refit=refit)
+    planned = plan(
+        cat, ref, scorers, params=params, target=target, sample=sample, selection=selection, aliases=aliases,
+        refit=refit, device=device, dtype=dtype,
+    )  # fmt: skip
     if not planned.todo:
         return _report(cat, planned, None)
     request = {"scorers": scorers, "params": params or {}, "target": target, "sample": sample}
+    request |= {"selection": planned.selection} if selection else {}
     with run(cat, "score", f"score:{name}", dataset=name, place=place, **request) as record:
         total = sum(step.missing for step in planned.todo)
         progress = Progress(cat, record.id, total, "rows", show)
         for stage in planned.stages():
-            job = make_job(cat, planned, stage, record.id, device=device, dtype=dtype)
+            job = make_job(cat, planned, stage, record.id, device=device)
+            # Rows that came since the plan are computed too, so they count.
+            progress.total += sum(count_missing(cat, planned, step) - step.missing for step in stage)
             run_stage(job, mapper or pool_mapper(workers), progress)
         return _report(cat, planned, record.id)
 
@@ -86,6 +98,7 @@ def make_job(cat: Catalog, planned: Plan, stage: list[Step], run_id: str, **opti
         lance_version=dataset.lance_version,
         steps=tuple(stage),
         sample_below=planned.sample_below,
+        where=planned.where,
         run_id=run_id,
         **options,
     )
@@ -100,21 +113,14 @@ def run_stage(job: Job, mapper: Mapper, progress: Progress) -> None:
         for step in job.steps:
             if step.plugin.pattern == "fit" and load_state(cat, step) is None:
                 fit_step(job, step)
-        held = {unit: body for unit, body in checkpoints.load(cat, job.key).items() if reusable(job, body)}
-        table = cat.lance(job.name)
-        units = [f.fragment_id for f in table.get_fragments()] if table.version == job.lance_version else _units(job)
+        units = [fragment.fragment_id for fragment in _open(job).get_fragments()]
+        saved = checkpoints.load(cat, job.key)
+        held = {unit: body for unit, body in saved.items() if reusable(job, body, units)}
+        progress.tick(sum(body.get("done", 0) for unit, body in held.items() if int(unit) in units))
         todo = [unit for unit in units if str(unit) not in held]
         payloads = [*held.values(), *mapper(job, todo, progress)]
     publish_stage(job, payloads)
     forget_journal(cat, job)
-
-
-def _units(job: Job) -> list[int]:
-    from catalog.store.tables import open_table
-
-    return [
-        f.fragment_id for f in open_table(job.uri, job.lance_version, job.catalog().settings.storage).get_fragments()
-    ]
 
 
 def pool_mapper(workers: int | None = None) -> Mapper:
@@ -128,7 +134,7 @@ def pool_mapper(workers: int | None = None) -> Mapper:
         count = min(count, len(units))
         if count <= 1:
             for unit in units:
-                yield run_unit(job, unit, lambda done: progress.tick(done * len(job.steps)))
+                yield run_unit(job, unit, progress.tick)
             return
         import multiprocessing as mp
         from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -138,7 +144,7 @@ def pool_mapper(workers: int | None = None) -> Mapper:
             try:
                 for future in as_completed(futures):
                     payload = future.result()
-                    progress.tick(payload["file"]["rows"] * len(job.steps))
+                    progress.tick(payload["done"])
                     yield payload
             except BaseException:
                 for future in futures:
@@ -181,8 +187,14 @@ def _named_scan(job: Job, step: Step, fields: list[str]) -> Callable[..., Iterat
 def _solve(job: Job, progress: Progress) -> Iterator[dict[str, Any]]:
     """A global method over all rows of the version, then one column file a fragment."""
     cat, step = job.catalog(), job.steps[0]
-    plugin, ref = step.plugin, cat.resolve(job.ref)
-    rows, seen = ref.version.rows if ref.version else 0, 0
+    plugin, number = step.plugin, cat.resolve(job.ref).number
+    table = _open(job)
+    lives = [
+        _in_version(fragment.scanner(columns=["added", "removed"]).to_table(), number)
+        for fragment in table.get_fragments()
+    ]
+    # Counted in the table that is read: a removal may have changed what the version holds by now.
+    rows, seen = sum(int(pc.sum(live).as_py() or 0) for live in lives), 0
 
     def tick(amount: int) -> None:  # a method may pass over the rows more than once; the bar counts each row once
         nonlocal seen
@@ -193,11 +205,8 @@ def _solve(job: Job, progress: Progress) -> Iterator[dict[str, Any]]:
     result = plugin.function(_named_scan(job, step, list(step.inputs)), context(job, step, tick=tick))
     values = checked(step, result, rows)
     tick(rows)
-    table = _open(job)
     at = 0
-    for fragment in table.get_fragments():
-        held = fragment.scanner(columns=["added", "removed"]).to_table()
-        live = _in_version(held, ref.number)
+    for fragment, live in zip(table.get_fragments(), lives, strict=True):
         count = int(pc.sum(live).as_py() or 0)
         take = np.cumsum(live.to_numpy(zero_copy_only=False)) - 1 + at
         index = pa.array(np.maximum(take, 0), mask=~live.to_numpy(zero_copy_only=False))

@@ -24,9 +24,10 @@ from catalog.catalog import Catalog
 from catalog.errors import Refused, StrataError
 from catalog.meta.models import Run
 from catalog.runs import Cancelled, Progress
+from catalog.store import checkpoints
 from flows.job import Job
 from flows.runner import Mapper, score
-from flows.unit import run_unit
+from flows.unit import reusable, run_unit
 
 MAX_TASKS = 200
 POOL_ROWS = 100_000
@@ -43,7 +44,7 @@ def score_flow(
 ) -> Any:
     """Score a dataset of the worker's own catalog (STRATA_HOME, STRATA_DATABASE_URL, STRATA_TABLES_URI).
 
-    options: params, target, sample, aliases, refit, workers, device, dtype as in `flows.score`. dataset_id: refuse to
+    options: params, target, sample, selection, aliases, refit, workers, device, dtype as in `flows.score`. dataset_id: refuse to
     run when the worker's catalog holds another dataset under that name.
     """
     logger = get_run_logger()
@@ -86,7 +87,7 @@ def task_mapper(workers: int | None = None) -> Mapper:
             for future in as_completed(futures):
                 for payload in future.result(raise_on_failure=True):
                     if tick is None:
-                        progress.tick(payload["file"]["rows"] * len(job.steps))
+                        progress.tick(payload["done"])
                     yield payload
 
     return mapper
@@ -110,18 +111,20 @@ def _transient(task: Any, run: Any, state: Any) -> bool:
 def score_units(job: str, units: list[int], tick: Callable[[int], None] | None = None) -> list[dict[str, Any]]:
     """A range of units of one stage; each is checkpointed when it is done, so a retry repeats only the last."""
     loaded = Job.from_json(job)
-    steps = len(loaded.steps)
     stop = _stopper(loaded)
 
-    def ticked(rows: int) -> None:
+    def ticked(values: int) -> None:
         stop()
         if tick is not None:
-            tick(rows * steps)
+            tick(values)
 
     payloads = []
+    saved = checkpoints.load(loaded.catalog(), loaded.key)
     for unit in units:
         stop(now=True)  # a task that was queued when the run was cancelled must not begin
-        payloads.append(run_unit(loaded, unit, ticked))
+        held = saved.get(str(unit))
+        done = held is not None and reusable(loaded, held, units)
+        payloads.append(held if held is not None and done else run_unit(loaded, unit, ticked))
     return payloads
 
 

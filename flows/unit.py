@@ -7,9 +7,9 @@ Batches of the gpu and api classes are journalled as they finish, so that a cras
 from __future__ import annotations
 
 import os
-import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,54 +19,89 @@ import pyarrow.compute as pc
 
 from catalog import states
 from catalog.catalog import Catalog
-from catalog.errors import StrataError
+from catalog.errors import Corrupt, StrataError
 from catalog.plugins import Scorer
 from catalog.schema import plain
 from catalog.store import checkpoints
 from catalog.store.columns import computed
 from catalog.store.tables import ColumnFile, open_table, write_column_file
 from flows.job import Job, context
+from flows.journal import journal_folder, read_journal, write_journal
 from flows.planner import Step
+from flows.reuse import elsewhere, reuse
 
 WINDOW = {"cpu": 16384, "gpu": 512, "api": 16}
 """Rows read at once, by cost class; also the size of a journalled batch."""
 
 
-def run_unit(job: Job, fragment_id: int, tick: Callable[[int], None] = lambda rows: None) -> dict[str, Any]:
-    """Compute the stage for one fragment and checkpoint it. Returns {"file": ..., "counts": ..., "seconds": ...}."""
+Tick = Callable[[int], None]
+
+
+@dataclass
+class _Unit:
+    """One fragment of one job while it is computed. `chosen`: sample ids of the selection in it; None: every row."""
+
+    job: Job
+    cat: Catalog
+    fragment: int
+    chosen: pa.Array | None
+    known: dict[str, pa.Table | None]
+    tick: Tick
+    counts: dict[str, int] = field(default_factory=lambda: {"computed": 0, "reused": 0})
+    done: int = 0
+
+    def advance(self, values: int) -> None:
+        """Progress in values: rows times steps, those that were missing only."""
+        self.done += values
+        self.tick(values)
+
+
+def run_unit(job: Job, fragment_id: int, tick: Tick = lambda values: None) -> dict[str, Any]:
+    """Compute the stage for one fragment and checkpoint it: {"file": ..., "counts": ..., "done": ..., "seconds": ...}.
+
+    tick gets the values done: for each step, the rows that had none and were asked for.
+    """
     cat, began = job.catalog(), time.perf_counter()
     table = open_table(job.uri, job.lance_version, cat.settings.storage)
-    counts = {"computed": 0, "reused": 0}
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        contents = (
-            table.get_fragment(fragment_id).to_table(columns=["content_id"]).column("content_id").combine_chunks()
-        )
-        known = {step.fingerprint: elsewhere(cat, job, step, contents) for step in job.steps}
-        for start, window in _windows(job, table, fragment_id):
-            yield _window(job, cat, fragment_id, start, window, known, counts)
-            tick(window.num_rows)
-
+    fragment = table.get_fragment(fragment_id)
+    contents = fragment.to_table(columns=["content_id"]).column("content_id").combine_chunks()
+    chosen = None
+    if job.where:
+        chosen = fragment.scanner(columns=["sample_id"], filter=job.where).to_table()["sample_id"].combine_chunks()
+    known = {step.fingerprint: elsewhere(cat, job, step, contents) for step in job.steps}
+    unit = _Unit(job, cat, fragment_id, chosen, known, tick)
+    batches = (_window(unit, start, window) for start, window in _windows(job, table, fragment_id))
     file = write_column_file(
-        job.uri, cat.settings.storage, job.fields, batches(), fragment=fragment_id, lance_version=job.lance_version
+        job.uri, cat.settings.storage, job.fields, batches, fragment=fragment_id, lance_version=job.lance_version
     )
-    payload = {"file": file.to_json(), "counts": counts, "seconds": time.perf_counter() - began}
+    seconds = time.perf_counter() - began
+    payload = {"file": file.to_json(), "counts": unit.counts, "done": unit.done, "seconds": seconds}
     checkpoints.save(cat, job.key, str(fragment_id), payload)
     return payload
 
 
-def reusable(job: Job, payload: dict[str, Any]) -> bool:
-    """Whether a checkpoint's file is still there; on object stores the attach finds out."""
+def reusable(job: Job, payload: dict[str, Any], fragments: Collection[int]) -> bool:
+    """Whether a checkpoint can still be published: its file is there (on object stores the attach finds out), and its
+    fragment too, or, after a compaction, the table version that tells which rows the fragment held."""
     file = ColumnFile.from_json(payload["file"])
-    return set(file.columns) == set(job.fields.names) and (
-        "://" in job.uri or os.path.exists(f"{job.uri}/data/{file.path}")
-    )
+    if set(file.columns) != set(job.fields.names):
+        return False
+    if "://" not in job.uri and not os.path.exists(f"{job.uri}/data/{file.path}"):
+        return False
+    if file.fragment in fragments:
+        return True
+    try:
+        old = open_table(job.uri, file.lance_version, job.catalog().settings.storage)
+    except Corrupt:
+        return False
+    return old.get_fragment(file.fragment) is not None
 
 
 def _windows(job: Job, table: Any, fragment_id: int) -> Iterator[tuple[int, pa.RecordBatch]]:
     held = set(table.schema.names)
     made = {column for step in job.steps for column in step.outputs.values()}
-    wanted = {column for step in job.steps for column in step.inputs.values() if column not in made}
+    made |= {step.state for step in job.steps}
+    wanted = {column for step in job.steps for column in (*step.inputs.values(), *step.waits) if column not in made}
     old = {name for name in job.fields.names if name in held}
     columns = ["sample_id", "content_id", "removed", *sorted(wanted - {"sample_id", "content_id"}), *sorted(old)]
     size = min(WINDOW[step.plugin.cost] for step in job.steps)
@@ -86,66 +121,80 @@ def _windows(job: Job, table: Any, fragment_id: int) -> Iterator[tuple[int, pa.R
         yield start, pa.Table.from_batches(pending).combine_chunks().to_batches()[0]
 
 
-def _window(
-    job: Job,
-    cat: Catalog,
-    fragment_id: int,
-    start: int,
-    rows: pa.RecordBatch,
-    known: dict[str, pa.Table | None],
-    counts: dict[str, int],
-) -> pa.RecordBatch:
-    journal = journal_folder(cat, job) / f"{fragment_id}-{start}.arrow" if job.expensive else None
-    if journal and journal.exists():
-        with pa.OSFile(str(journal)) as source:
-            return pa.ipc.open_file(source).get_batch(0)
+def _window(unit: _Unit, start: int, rows: pa.RecordBatch) -> pa.RecordBatch:
+    job = unit.job
+    journal = _journal(unit, start, rows) if job.expensive else None
+    if journal and (held := read_journal(journal, job.fields, rows.num_rows)) is not None:
+        unit.advance(sum(int(pc.sum(_missing(unit, step, rows)[0]).as_py() or 0) for step in job.steps))
+        return held
     made: dict[str, pa.Array] = {}
     for step in job.steps:
-        made |= _step(job, step, rows, made, known, counts)
+        made |= _step(unit, step, rows, made)
     batch = pa.RecordBatch.from_arrays([made[name] for name in job.fields.names], schema=job.fields)
     if journal:
-        journal.parent.mkdir(parents=True, exist_ok=True)
-        part = journal.with_suffix(f".{os.getpid()}")
-        with pa.OSFile(str(part), "wb") as sink, pa.ipc.new_file(sink, batch.schema) as writer:
-            writer.write_batch(batch)
-        part.rename(journal)
+        write_journal(journal, batch)
     return batch
 
 
-def _step(
-    job: Job,
-    step: Step,
-    rows: pa.RecordBatch,
-    made: dict[str, pa.Array],
-    known: dict[str, pa.Table | None],
-    counts: dict[str, int],
-) -> dict[str, pa.Array]:
+def _journal(unit: _Unit, start: int, rows: pa.RecordBatch) -> Path:
+    """A window's place in the journal; its name holds the rows, so that it can never be taken for other ones."""
+    from xxhash import xxh3_64_hexdigest
+
+    ids = [one for name in ("sample_id", "content_id") for one in rows.column(name).to_pylist()]
+    return (
+        journal_folder(unit.cat, unit.job)
+        / f"{unit.fragment}-{start}-{xxh3_64_hexdigest(' '.join(ids).encode())}.arrow"
+    )
+
+
+def _missing(unit: _Unit, step: Step, rows: pa.RecordBatch) -> tuple[pa.Array, pa.Array]:
+    """Which rows lack a value and are asked for; and which live rows are not asked for and never had a state."""
+    held = rows.column(step.state) if step.state in rows.schema.names else pa.nulls(rows.num_rows, pa.uint8())
+    live = pc.is_null(rows.column("removed"))
+    asked = live
+    if unit.job.sample_below:
+        asked = pc.and_(asked, pc.less_equal(rows.column("sample_id"), unit.job.sample_below))
+    if unit.chosen is not None:
+        asked = pc.and_(asked, pc.is_in(rows.column("sample_id"), value_set=unit.chosen))
+    return pc.and_(asked, pc.invert(computed(held))), pc.and_(pc.and_(live, pc.invert(asked)), pc.is_null(held))
+
+
+def _ready(step: Step, rows: pa.RecordBatch, made: dict[str, pa.Array]) -> pa.Array:
+    """Rows whose inputs are computed. The others stay without a state, so that a later run computes them."""
+    ready = pa.array(np.ones(rows.num_rows, bool))
+    for state in step.waits:
+        held = made[state] if state in made else rows.column(state) if state in rows.schema.names else None
+        ready = pc.and_(ready, computed(held if held is not None else pa.nulls(rows.num_rows, pa.uint8())))
+    return ready
+
+
+def _step(unit: _Unit, step: Step, rows: pa.RecordBatch, made: dict[str, pa.Array]) -> dict[str, pa.Array]:
     """Outputs and state of one step for a window: held values stay, the rest is reused from elsewhere or computed."""
     plugin, total = step.plugin, rows.num_rows
     names = [out.name for out in plugin.writes]
-    held_state = rows.column(step.state) if step.state in rows.schema.names else pa.nulls(total, pa.uint8())
     outputs = {
         name: rows.column(step.outputs[name])
         if step.outputs[name] in rows.schema.names
         else pa.nulls(total, plugin.out(name).type)
         for name in names
     }
-    live = pc.is_null(rows.column("removed"))
-    sampled = pc.less_equal(rows.column("sample_id"), job.sample_below) if job.sample_below else live
-    todo = pc.and_(pc.and_(live, sampled), pc.invert(computed(held_state)))
-    outside = pc.and_(pc.and_(live, pc.invert(sampled)), pc.is_null(held_state))
-    state = pc.if_else(outside, pa.scalar(states.NOT_SAMPLED, pa.uint8()), held_state)
+    state = rows.column(step.state) if step.state in rows.schema.names else pa.nulls(total, pa.uint8())
+    missing, outside = _missing(unit, step, rows)
+    state = pc.if_else(outside, pa.scalar(states.NOT_SAMPLED, pa.uint8()), state)
+    todo = pc.and_(missing, _ready(step, rows, made)) if step.waits else missing
     index = np.flatnonzero(todo.to_numpy(zero_copy_only=False))
+    unit.advance(int(pc.sum(missing).as_py() or 0) - len(index))
     if len(index):
         part = _inputs(step, rows, made, index)
         new, rest = {}, np.arange(part.num_rows)
-        if (held := known[step.fingerprint]) is not None:
-            found, new = _reuse(step, held, part)
-            counts["reused"] += int(found.sum())
+        if (held := unit.known[step.fingerprint]) is not None:
+            found, new = reuse(step, held, part)
+            unit.counts["reused"] += int(found.sum())
+            unit.advance(int(found.sum()))
             rest = np.flatnonzero(~found)
         if len(rest):
-            counts["computed"] += len(rest)
-            fresh = _call(job, step, part.take(pa.array(rest)) if len(rest) < part.num_rows else part)
+            fresh = _call(unit, step, part.take(pa.array(rest)) if len(rest) < part.num_rows else part)
+            unit.counts["computed"] += len(rest)
             new = fresh if len(rest) == part.num_rows else {key: _scatter(new[key], rest, fresh[key]) for key in fresh}
         outputs = {name: _scatter(outputs[name], index, new[name]) for name in names}
         state = _scatter(state, index, new["_state"])
@@ -170,13 +219,24 @@ def _scatter(into: pa.Array, index: np.ndarray, values: pa.Array) -> pa.Array:
     return pc.if_else(pa.array(place >= 0), fresh, into)
 
 
-def _call(job: Job, step: Step, part: pa.RecordBatch) -> dict[str, pa.Array]:
+def _call(unit: _Unit, step: Step, part: pa.RecordBatch) -> dict[str, pa.Array]:
     """Run the plug-in in slices, check what it returns, and derive missing states from nulls."""
-    plugin, ctx = step.plugin, context(job, step)
+    plugin = step.plugin
+    left = 0
+
+    def tick(rows: int) -> None:  # what a long call says of itself, never more than it was given
+        nonlocal left
+        rows = min(rows, left)
+        left -= rows
+        unit.advance(rows)
+
+    ctx = context(unit.job, step, tick=tick)
     pieces: list[dict[str, pa.Array]] = []
     for start in range(0, part.num_rows, plugin.batch_rows):
         piece = part.slice(start, plugin.batch_rows)
+        left = piece.num_rows
         pieces.append(checked(step, plugin.function(piece, ctx), piece.num_rows))
+        tick(left)
     return {key: pa.concat_arrays([piece[key] for piece in pieces]) for key in pieces[0]}
 
 
@@ -222,60 +282,3 @@ def _state(plugin: Scorer, given: Any, done: dict[str, pa.Array], rows: int) -> 
             f"its plug-in {plugin.module} needs mending"
         )
     return pc.if_else(pc.and_(pc.equal(state, value), pc.invert(valid)), undefined, state)
-
-
-# -- values another dataset already has ----------------------------------------------------------------------------
-
-
-def elsewhere(cat: Catalog, job: Job, step: Step, contents: pa.Array) -> pa.Table | None:
-    """Rows of other tables with the same fingerprint and one of these contents: content_id, outputs, state.
-
-    One pass over each holder's id column and this scorer's columns; memory is bounded by the fragment.
-    """
-    plugin = step.plugin
-    derived = plugin.cost == "cpu" and not plugin.load and not {"text", "messages"} & step.inputs.keys()
-    if plugin.pattern == "global" or derived:
-        return None
-    kept = []
-    done = ", ".join(str(code) for code in states.DONE)
-    for uri, version in _holders(cat, job, step):
-        table = open_table(uri, version, cat.settings.storage)
-        columns = ["content_id", *step.outputs.values(), step.state]
-        for batch in table.scanner(columns=columns, filter=f"{step.state} IN ({done})", batch_size=65536).to_batches():
-            hits = batch.filter(pc.is_in(batch.column("content_id"), value_set=contents))
-            if hits.num_rows:
-                kept.append(hits)
-    return pa.Table.from_batches(kept).combine_chunks() if kept else None
-
-
-def _reuse(step: Step, held: pa.Table, part: pa.RecordBatch) -> tuple[np.ndarray, dict[str, pa.Array]]:
-    at = pc.index_in(part.column("content_id"), value_set=held.column("content_id"))
-    taken = held.take(at.fill_null(0))
-    found = pc.is_valid(at).to_numpy(zero_copy_only=False)
-    values = {out.name: taken.column(step.outputs[out.name]).combine_chunks() for out in step.plugin.writes}
-    return found, values | {"_state": taken.column(step.state).combine_chunks()}
-
-
-def _holders(cat: Catalog, job: Job, step: Step) -> list[tuple[str, int]]:
-    """Other tables that publish a column with this fingerprint."""
-    from sqlmodel import select
-
-    from catalog.meta.models import ColumnRecord, Dataset
-
-    with cat.session() as session:
-        found = session.exec(
-            select(Dataset)
-            .join(ColumnRecord, ColumnRecord.dataset_id == Dataset.id)  # type: ignore[arg-type]
-            .where(ColumnRecord.fingerprint == step.fingerprint, Dataset.id != job.dataset_id)
-            .where(Dataset.dropped.is_(None))  # type: ignore[union-attr]
-            .distinct()
-        ).all()
-    return [(cat.table_uri(dataset), dataset.lance_version) for dataset in found]
-
-
-def journal_folder(cat: Catalog, job: Job) -> Path:
-    return cat.settings.journal / job.key.replace(":", "-")
-
-
-def forget_journal(cat: Catalog, job: Job) -> None:
-    shutil.rmtree(journal_folder(cat, job), ignore_errors=True)

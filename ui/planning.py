@@ -28,6 +28,7 @@ def plan_facts(planned: Plan, costs: Sequence[Estimate]) -> dict[str, Any]:
         "ref": planned.ref,
         "rows": planned.rows,
         "sample": planned.sample,
+        "selection": planned.selection,
         "missing": sum(row["missing"] for row in steps),
         "seconds": round(known, 2),
         "unknown": [item.scorer for item in costs if item.seconds is None],
@@ -60,6 +61,8 @@ def run_plan(
     from flows.deployments import submit
     from flows.watching import watch
 
+    # What was planned is what runs: a worker's own choice of a number format would make other columns.
+    options = {**options, "dtype": planned.dtype or options.get("dtype"), "selection": planned.selection}
     at, flow_run = submit(cat, place, planned, scorers, options, say=say)
     running = {"place": place.kind, "ref": planned.ref, "flow_run": flow_run, "server": at.url}
     if detach:

@@ -85,3 +85,22 @@ def test_an_inline_run_never_imports_prefect(cat):
 @pytest.mark.parametrize(("seconds", "words"), [(0.2, "1 s"), (59, "59 s"), (600, "10 min"), (9000, "2.5 h")])
 def test_durations_read_as_people_say_them(seconds, words):
     assert duration(seconds) == words
+
+
+def test_a_selection_from_the_command_line_reaches_plan_and_score(cat, monkeypatch, capsys):
+    import orjson
+
+    from catalog.selections import save
+    from ui.cli.main import run
+
+    save(cat, "long", "web", "chars > 150")
+    monkeypatch.setenv("STRATA_HOME", str(cat.settings.home))
+    rows = cat.lance("web").count_rows("chars > 150")
+    assert run(["plan", "web", "text_length", "--select", "long", "--json"]) == 0
+    held = orjson.loads(capsys.readouterr().out)
+    assert (held["missing"], held["selection"]) == (rows, "long@v1")
+    assert run(["score", "web", "text_length", "--select", "long", "--on", "inline", "--json"]) == 0
+    assert orjson.loads(capsys.readouterr().out)["columns"]["lines"]["covered"] == rows
+    assert run(["score", "web", "minhash", "--select", "long"]) != 0
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert "leave --select away" in error

@@ -49,6 +49,7 @@ class PlanRequest(BaseModel):
     params: dict[str, Any] = {}
     target: str | None = None
     sample: int | None = None
+    select: str | None = Field(None, description="a saved selection whose rows are meant")
 
 
 @router.get("/datasets")
@@ -147,7 +148,9 @@ def plan(body: PlanRequest, cat: Asked) -> dict[str, Any]:
     """Steps in order and the rows each lacks; runs nothing, not even a pilot."""
     from flows import plan as make
 
-    planned = make(cat, body.name, body.scorers, params=body.params, target=body.target, sample=body.sample)
+    planned = make(
+        cat, body.name, body.scorers, params=body.params, target=body.target, sample=body.sample, selection=body.select
+    )
     return plain({"ref": planned.ref, "rows": planned.rows, "sample": planned.sample, "steps": plan_rows(planned)})
 
 

@@ -106,6 +106,9 @@ def score(body: ScoreRequest, cat: Asked) -> dict[str, Any]:
         "params": body.params,
         "target": body.target,
         "sample": body.sample,
+        "selection": body.select,
+        "device": body.device,
+        "dtype": body.dtype,
         "aliases": body.aliases,
         "refit": body.refit,
     }
@@ -115,7 +118,6 @@ def score(body: ScoreRequest, cat: Asked) -> dict[str, Any]:
     place = choose(cat, planned, body.on, seconds=seconds)
     if body.on is None and place.kind == "inline" and (seconds or 0) > SHORT_SECONDS:
         place = choose(cat, planned, "home")  # nobody waits for an answer that long: the home's server is started
-    options |= {"device": body.device, "dtype": body.dtype}
     held = run_plan(cat, place, body.name, body.scorers, planned, options, detach=True)
     return {**held, "why": place.sentence}
 

@@ -12,8 +12,14 @@ Name = Annotated[str, typer.Argument(metavar="NAME[@vN]", help="Dataset, with a 
 Scorers = Annotated[list[str], typer.Argument(metavar="SCORER...", help="One or more scorers; see `strata scorers`.")]
 Target = Annotated[str | None, typer.Option(metavar="REF", help="Dataset that says what good text looks like.")]
 Sample = Annotated[int | None, typer.Option(metavar="N", help="Score a uniform sample of N rows only.")]
+Select = Annotated[
+    str | None, typer.Option("--select", metavar="SELECTION", help="Score the rows of a saved selection only.")
+]
 Param = Annotated[
     list[str] | None, typer.Option("--param", metavar="K=V", help="A parameter of the method; repeat for more.")
+]
+Dtype = Annotated[
+    str | None, typer.Option(help="bfloat16 or float32 for models; a part of the recipe, so of the column.")
 ]
 As = Annotated[
     list[str] | None, typer.Option("--as", metavar="COLUMN", help="Name of the new column, or OUTPUT=COLUMN.")
@@ -106,7 +112,14 @@ def _aliases(scorers: list[str], names: list[str]) -> dict[str, str]:
 
 
 def plan(
-    name: Name, scorers: Scorers, target: Target = None, sample: Sample = None, param: Param = None, json: Json = False
+    name: Name,
+    scorers: Scorers,
+    target: Target = None,
+    sample: Sample = None,
+    select: Select = None,
+    param: Param = None,
+    dtype: Dtype = None,
+    json: Json = False,
 ) -> None:
     """Say what `score` would do: missing rows, order, tokens, device and time. Runs nothing but a small cached pilot.
 
@@ -116,7 +129,8 @@ def plan(
     from ui.planning import estimate, plan_facts
 
     cat = opened()
-    planned = make(cat, name, scorers, target=target, sample=sample, **_options(scorers, param, None))
+    options = {"target": target, "sample": sample, "selection": select, "dtype": dtype}
+    planned = make(cat, name, scorers, **options, **_options(scorers, param, None))
     held = plan_facts(planned, estimate(cat, planned))
     emit(json, held, lambda: _plan(held))
 
@@ -135,6 +149,7 @@ def score(
     scorers: Scorers,
     target: Target = None,
     sample: Sample = None,
+    select: Select = None,
     param: Param = None,
     as_: As = None,
     on: Annotated[
@@ -144,7 +159,7 @@ def score(
     refit: Annotated[bool, typer.Option("--refit", help="Fit again instead of using the frozen fit.")] = False,
     workers: Annotated[int | None, typer.Option(metavar="N", help="Processes for cheap measures.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda:0 ...; the best there is if not given.")] = None,
-    dtype: Annotated[str | None, typer.Option(help="bfloat16 or float32 for models.")] = None,
+    dtype: Dtype = None,
     json: Json = False,
 ) -> None:
     """Compute columns: only rows that have no value yet, each measure once. The same command resumes.
@@ -156,14 +171,15 @@ def score(
     from ui.planning import estimate, run_plan, seconds_of
 
     cat = opened()
-    options = {"target": target, "sample": sample, "refit": refit, **_options(scorers, param, as_)}
+    options = {"target": target, "sample": sample, "selection": select, "refit": refit}
+    options |= {"device": device, "dtype": dtype, **_options(scorers, param, as_)}
     planned = make(cat, name, scorers, **options)
     place = choose(
         cat, planned, on, seconds=seconds_of(estimate(cat, planned)) if on is None and planned.todo else None
     )
     note(place.sentence)
     with progress("score") as show:
-        options |= {"workers": workers, "device": device, "dtype": dtype}
+        options |= {"workers": workers}
         held = run_plan(cat, place, name, scorers, planned, options, show=show, say=note, detach=detach)
     emit(json, held, lambda: _report(held))
 
