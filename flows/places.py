@@ -5,6 +5,7 @@ Short work runs inline: a server would only add its own seconds. `--on` override
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -30,11 +31,20 @@ class Place:
     endpoint: Endpoint | None = None
 
 
-def choose(cat: Catalog, planned: Plan, requested: str | None = None, *, seconds: float | None = None) -> Place:
-    """Pick a place for a plan. seconds: the estimated time, where a pilot gave one."""
+def choose(
+    cat: Catalog,
+    planned: Plan,
+    requested: str | None = None,
+    *,
+    seconds: float | None = None,
+    guessed: Sequence[str] = (),
+) -> Place:
+    """Pick a place for a plan. seconds: the estimated time; guessed: scorers whose part of it is guessed by rows."""
     if requested is not None and requested not in KINDS:
         raise BadInput(f"--on {requested!r} is not one of {', '.join(KINDS)}")
     about = f"about {duration(seconds)}" if seconds is not None else f"{sum(s.missing for s in planned.todo)} values"
+    if seconds is not None and guessed:
+        about += f" ({', '.join(guessed)} by its rows alone, no pilot can tell)"
     team, home = team_endpoint(), None
     if requested == "inline":
         return Place("inline", f"running inline, as asked: {about}")

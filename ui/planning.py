@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from flows.estimate import Estimate, estimate
+from flows.estimate import Estimate, estimate, expected_seconds
 from flows.places import Place, duration
 from ui.shapes import plain, plan_rows
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from catalog import Catalog
     from flows.planner import Plan
 
-__all__ = ["estimate", "plan_facts", "run_plan", "seconds_of"]
+__all__ = ["choose_by", "estimate", "plan_facts", "run_plan", "seconds_of"]
 
 
 def plan_facts(planned: Plan, costs: Sequence[Estimate]) -> dict[str, Any]:
@@ -23,6 +23,8 @@ def plan_facts(planned: Plan, costs: Sequence[Estimate]) -> dict[str, Any]:
         row |= {"tokens": item.tokens, "tokens_from": item.tokens_from, "device": item.device, "basis": item.basis}
         row["seconds"] = round(item.seconds, 2) if item.seconds is not None else None
         row["time"] = "unknown" if item.seconds is None else duration(item.seconds) if item.missing else "done"
+        if item.seconds and row["pattern"] != "map":
+            row["time"] = f"about {row['time']}"
     known = seconds_of(costs)
     return {
         "ref": planned.ref,
@@ -39,6 +41,11 @@ def plan_facts(planned: Plan, costs: Sequence[Estimate]) -> dict[str, Any]:
 def seconds_of(costs: Sequence[Estimate]) -> float:
     """Time of the steps whose time is known."""
     return sum(item.seconds or 0.0 for item in costs)
+
+
+def choose_by(costs: Sequence[Estimate]) -> dict[str, Any]:
+    """What `flows.places.choose` asks: expected seconds, and the scorers of which no pilot can tell."""
+    return {"seconds": expected_seconds(costs), "guessed": [item.scorer for item in costs if item.seconds is None]}
 
 
 def run_plan(

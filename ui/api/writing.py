@@ -98,7 +98,7 @@ def score(body: ScoreRequest, cat: Asked) -> dict[str, Any]:
     """Compute columns. Inline the answer is the report; on a server it is {"flow_run": id}: see /runs/{id}."""
     from flows import plan
     from flows.places import SHORT_SECONDS, choose
-    from ui.planning import estimate, run_plan, seconds_of
+    from ui.planning import choose_by, estimate, run_plan
 
     found = cat.resolve(body.name)
     check(cat, "write", found.dataset.name)
@@ -114,9 +114,9 @@ def score(body: ScoreRequest, cat: Asked) -> dict[str, Any]:
     }
     planned = plan(cat, body.name, body.scorers, **options)
     costs = estimate(cat, planned) if body.on is None else []
-    seconds = seconds_of(costs) if costs else None
-    place = choose(cat, planned, body.on, seconds=seconds)
-    if body.on is None and place.kind == "inline" and (seconds or 0) > SHORT_SECONDS:
+    by = choose_by(costs) if costs else {}
+    place = choose(cat, planned, body.on, **by)
+    if body.on is None and place.kind == "inline" and by.get("seconds", 0) > SHORT_SECONDS:
         place = choose(cat, planned, "home")  # nobody waits for an answer that long: the home's server is started
     held = run_plan(cat, place, body.name, body.scorers, planned, options, detach=True)
     return {**held, "why": place.sentence}

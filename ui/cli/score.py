@@ -168,15 +168,13 @@ def score(
     """
     from flows import plan as make
     from flows.places import choose
-    from ui.planning import estimate, run_plan, seconds_of
+    from ui.planning import choose_by, estimate, run_plan
 
     cat = opened()
     options = {"target": target, "sample": sample, "selection": select, "refit": refit}
     options |= {"device": device, "dtype": dtype, **_options(scorers, param, as_)}
     planned = make(cat, name, scorers, **options)
-    place = choose(
-        cat, planned, on, seconds=seconds_of(estimate(cat, planned)) if on is None and planned.todo else None
-    )
+    place = choose(cat, planned, on, **(choose_by(estimate(cat, planned)) if on is None and planned.todo else {}))
     note(place.sentence)
     with progress("score") as show:
         options |= {"workers": workers}
