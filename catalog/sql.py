@@ -102,18 +102,20 @@ def sql(
     memory: str = "2GB",
     timeout: float | None = 60.0,
     params: Sequence[Any] | Mapping[str, Any] | None = None,
+    texts: bool = True,
 ) -> SqlResult:
     """Run one read-only statement.
 
     limit: rows kept; `truncated` and `note` say when there were more. None streams all of them, read as you go.
     memory: of DuckDB, which spills to disk beyond it. timeout: seconds until the query is stopped. params: for ? and $x.
+    texts: False leaves out every column that holds sample text, but of datasets whose owner consented (consent_llm).
     """
     if limit is not None and limit < 0:
         raise BadInput(f"limit must not be negative, not {limit}")
     check(cat, "read", "sql")
     if (match := COUNT.fullmatch(query)) and (known := _counted(cat, match[1] or match[2])) is not None:
         return SqlResult(known.to_reader(), [], limit, False)
-    request = Request(cat, memory, timeout)
+    request = Request(cat, memory, timeout, texts=texts)
     with one_line(request):
         statement = parse(request.con, query)
         request.register(statement)

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from catalog.access import check
 from catalog.errors import BadInput, Corrupt, Missing, NotFound, StrataError
+from catalog.query import withheld
 from catalog.query.statements import Statement
 from catalog.query.system import MOST, system_table
 from catalog.query.views import ROW_ID, View, open_view, projection, quoted
@@ -28,8 +29,9 @@ SPILL = "16GB"
 class Request:
     """A locked connection with the tables that one statement names."""
 
-    def __init__(self, cat: Catalog, memory: str = "2GB", timeout: float | None = None) -> None:
-        self.cat, self.memory, self.timeout = cat, memory, timeout
+    def __init__(self, cat: Catalog, memory: str = "2GB", timeout: float | None = None, *, texts: bool = True) -> None:
+        self.cat, self.memory, self.timeout, self.texts = cat, memory, timeout, texts
+        self.withheld: dict[str, str] = {}  # column that was left out -> table it is of
         self.views: dict[str, View] = {}
         self.notes: list[str] = []
         self.timed_out = False
@@ -68,6 +70,9 @@ class Request:
         table, cut = system_table(self.cat, name)
         if cut:
             self.notes.append(f"strata.{name.lower()} holds more than {MOST:,} rows; the query saw the newest {MOST:,}")
+        if not self.texts and (gone := withheld.SYSTEM.get(name.lower())):
+            table = table.drop_columns(sorted(gone))
+            self.withheld |= dict.fromkeys(gone, f"strata.{name.lower()}")
         held = f"system_{name.lower()}"
         self.con.register(held, table)
         self.con.execute("CREATE SCHEMA IF NOT EXISTS strata")
@@ -82,6 +87,9 @@ class Request:
                 remedy = 'datasets are written "name" or "name@v3", system tables strata.name'
                 raise NotFound("table", name, known, remedy) from None
             raise
+        if not self.texts and not view.found.dataset.consent_llm:
+            view, gone = withheld.without_text(self.cat, view)
+            self.withheld.update((column, str(view.found.dataset.name)) for column in gone)
         held = f"scan_{len(self.views)}"
         self.views[name.lower()] = view
         self.con.register(held, view.scan)
@@ -109,14 +117,19 @@ class Request:
             return BadInput(
                 f"the query needs more than {self.memory} of memory: filter or group more, or raise the limit"
             )
-        if column := re.search(r'column "([^"]+)" not found|does not have a column named "([^"]+)"', first):
+        if column := re.search(r'olumn "([^"]+)" (?:not found|does not exist)|a column named "([^"]+)"', first):
             return self._no_column(column[1] or column[2])
         if re.search(r"LanceError|lance|Object at location", first) and not isinstance(error, duckdb.BinderException):
             return Corrupt(f"a table of the query cannot be read: {first[:200]}; run `strata doctor`")
         hint = next((line for line in lines[1:] if line.startswith("Did you mean")), "")
+        if self.withheld and isinstance(error, duckdb.BinderException):
+            hint = "; columns of sample text are left out without consent"
+            return BadInput(f"SQL: {first[:300]}{hint}")
         return BadInput(" ".join(part for part in (f"SQL: {first[:300]}", hint[:200]) if part))
 
     def _no_column(self, name: str) -> StrataError:
+        if dataset := self.withheld.get(name.lower()):
+            return withheld.refusal(name, dataset)
         known = [shown for view in self.views.values() for shown in view.columns]
         where = " or ".join(sorted(self.views)) or "the tables named"
         return NotFound(f"column of {where}", name, known, "DESCRIBE lists the columns of a table")

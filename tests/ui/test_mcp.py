@@ -18,7 +18,7 @@ from fastmcp.exceptions import ToolError
 from sqlmodel import select
 
 from catalog.meta.models import Dataset
-from catalog.testing import sentences, text_dataset
+from catalog.testing import attach_columns, sentences, text_dataset, write_jsonl
 from flows import score
 from ui.api.tokens import create
 from ui.mcp.server import LocalTokens, build
@@ -66,12 +66,98 @@ def test_facts_counts_and_plans(web):
     assert planned["steps"][0]["missing"] == 40 and [run["verb"] for run in listed["result"]] == ["score", "ingest"]
 
 
-def test_text_leaves_only_with_consent(web):
-    query = ("sql", {"query": "SELECT sample_id, text FROM web LIMIT 3"})
-    [held] = ask(build(web), query)
-    assert all("withheld" in row["text"] and len(row["sample_id"]) == 32 for row in held["rows"])
-    [held] = ask(build(web, texts=True), query)
-    assert all("withheld" not in row["text"] for row in held["rows"])
+EVASIONS = [
+    "SELECT text FROM web",
+    "SELECT substr(text, 1, 60) AS part FROM web",
+    "SELECT w.text[1:60] AS part FROM web AS w",
+    "SELECT list(upper(text)) AS l FROM web",
+    "SELECT string_agg(left(text, 9), '') AS s FROM web GROUP BY source",
+    "WITH q AS (SELECT text AS t FROM web) SELECT t FROM q",
+    "SELECT n FROM (SELECT text AS n FROM web UNION ALL SELECT source FROM web)",
+    "SELECT unicode(text[3]) AS code FROM web",
+    "SELECT count(*) AS n FROM web WHERE text LIKE 'The%'",
+    "SELECT sample_id FROM web ORDER BY text",
+    "SELECT a.sample_id FROM web AS a JOIN web AS b USING (text)",
+    "SELECT (SELECT min(b.text) FROM web AS b WHERE b.sample_id = a.sample_id) AS m FROM web AS a",
+    "SELECT meta->>'secret' AS s FROM web",
+    "SELECT regexp_extract(meta, '.*') AS s FROM web",
+    "SELECT u.t FROM web, LATERAL (SELECT text AS t) AS u",
+    "PIVOT web ON source USING first(text)",
+    "SELECT excerpt FROM strata.quarantine",
+    'SELECT text FROM "web@v1"',
+    "SELECT quote FROM web",
+]
+WHOLE = [
+    "SELECT * FROM web",
+    "FROM web",
+    "SELECT web FROM web",
+    "SELECT to_json(web) AS j FROM web",
+    "SELECT struct_pack(a := w) AS s FROM web AS w",
+    "SELECT COLUMNS('.*') FROM web",
+    "SELECT * FROM web, (WITH scan_0 AS (SELECT 1 AS one) SELECT * FROM scan_0) AS x, scan_0",
+    "SUMMARIZE web",
+    "DESCRIBE web",
+    "SELECT * FROM strata.quarantine",
+    "EXPLAIN ANALYZE SELECT * FROM web",
+]
+SECRET = "sesame"
+
+
+@pytest.fixture
+def secret(cat, tmp_path):
+    """A dataset whose every text field holds one word, with a broken record and a computed quote."""
+    rows = [{"text": f"The {SECRET} number {at}.", "secret": f"{SECRET} {at}"} for at in range(40)]
+    path = write_jsonl(tmp_path / "web.jsonl", rows)
+    with path.open("ab") as file:
+        file.write(b'{"text": "' + SECRET.encode() + b"\n")
+    cat.ingest([path], "web")
+    attach_columns(cat, "web", {"quote": [f"{SECRET} {at} " * 9 for at in range(40)], "label": ["a", "b"] * 20})
+    return cat
+
+
+@pytest.mark.parametrize("query", EVASIONS)
+def test_no_expression_over_text_passes_without_consent(secret, query):
+    with pytest.raises(ToolError) as caught:
+        ask(build(secret), ("sql", {"query": query}))
+    assert "\n" not in str(caught.value) and SECRET not in str(caught.value)
+    assert "without consent" in str(caught.value) or query.startswith("PIVOT"), str(caught.value)
+
+
+@pytest.mark.parametrize("query", WHOLE)
+def test_what_asks_for_all_columns_gets_those_without_text(secret, query):
+    try:
+        [held] = ask(build(secret), ("sql", {"query": query}))
+    except ToolError as error:
+        assert SECRET not in str(error)
+        return
+    assert held["rows"] and SECRET not in json.dumps(held["rows"])
+
+
+def test_facts_and_labels_answer_without_consent(secret):
+    server = build(secret)
+    [held] = ask(
+        server, ("sql", {"query": "SELECT label, count(*) AS n, sum(chars) > 0 AS c FROM web GROUP BY 1 ORDER BY 1"})
+    )
+    assert held["rows"] == [{"label": "a", "n": 20, "c": True}, {"label": "b", "n": 20, "c": True}]
+    [held] = ask(server, ("sql", {"query": "SELECT sample_id, label FROM web WHERE chars > 3 ORDER BY chars LIMIT 3"}))
+    assert len(held["rows"]) == 3
+    [held] = ask(server, ("search", {"ref": "web", "words": "number", "where": "chars > 3"}))
+    assert len(held["hits"]) == 10
+    with pytest.raises(ToolError, match="text of web holds sample text"):
+        ask(server, ("search", {"ref": "web", "words": "number", "where": "text LIKE 'The s%'"}))
+
+
+def test_text_leaves_with_consent_of_the_server_or_of_the_owner(secret):
+    query = ("sql", {"query": "SELECT substr(text, 1, 10) AS t, meta FROM web LIMIT 3"})
+    [held] = ask(build(secret, texts=True), query)
+    assert all(row["t"] == f"The {SECRET}" for row in held["rows"])
+    with secret.session() as session:
+        dataset = session.exec(select(Dataset)).one()
+        dataset.consent_llm = True
+        session.add(dataset)
+        session.commit()
+    [held] = ask(build(secret), query)
+    assert all(SECRET in row["t"] and SECRET in row["meta"] for row in held["rows"])
 
 
 def test_consent_of_the_dataset_opens_its_search(web):

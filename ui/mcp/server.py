@@ -18,6 +18,7 @@ from fastmcp.server.dependencies import get_access_token
 
 from catalog.access import check
 from catalog.errors import StrataError
+from catalog.query.withheld import refuse_text
 from ui.api.tokens import catalog_for, holder
 from ui.querying import search_hits
 from ui.shapes import dataset_row, plain, plan_rows, run_row, scorer_row
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from catalog import Catalog
 
 LONGEST = 64
-"""Characters of a text value that SQL may return without consent: enough for ids, labels and URLs' hosts."""
+"""Characters of a string that cards and diffs may hold without consent: enough for ids, labels and URLs' hosts."""
 INSTRUCTIONS = (
     "Strata is a catalog of training data. A dataset is a table in a tier (L0 raw to L4 organized); every known fact "
     "about its rows is a column; refer to one as name or name@v3. Start with `datasets`, then `show`. "
@@ -82,7 +83,10 @@ def _facts(tool: Callable[..., Any], who: Callable[[], Catalog], texts: bool) ->
     @tool
     def show(ref: str) -> dict[str, Any]:
         """Facts of a dataset version: counts, licence, columns with coverage and statistics, versions, tags."""
-        return show_facts(who(), ref)
+        held = plain(show_facts(who(), ref))
+        if not (texts or _consents(who(), ref)):  # least and greatest values of a column may be texts
+            held["columns"] = _withheld(held["columns"])
+        return held
 
     @tool
     def card(ref: str) -> dict[str, Any]:
@@ -119,19 +123,27 @@ def _facts(tool: Callable[..., Any], who: Callable[[], Catalog], texts: bool) ->
 def _queries(tool: Callable[..., Any], who: Callable[[], Catalog], texts: bool) -> None:
     @tool
     def sql(query: str, limit: int = 100) -> dict[str, Any]:
-        """One read-only SQL statement over views "name", "name@v3" and strata.*; at most `limit` (1,000) rows."""
-        found = who().sql(query, limit=min(max(limit, 1), 1000))
-        rows = plain(found.arrow())
-        return {"columns": found.columns, "rows": rows if texts else _withheld(rows), "truncated": found.truncated}
+        """One read-only SQL statement over views "name", "name@v3" and strata.*; at most `limit` (1,000) rows.
+
+        Without consent a dataset's views have no columns of sample text (text, messages, meta ...)."""
+        found = who().sql(query, limit=min(max(limit, 1), 1000), texts=texts)
+        return {"columns": found.columns, "rows": plain(found.arrow()), "truncated": found.truncated}
 
     @tool
     def search(
-        ref: str, words: str = "", like: str | None = None, where: str | None = None, limit: int = 10
+        ref: str,
+        words: str = "",
+        like: str | None = None,
+        where: str | None = None,
+        missing: str = "error",
+        limit: int = 10,
     ) -> dict[str, Any]:
         """Samples of a dataset by words and meaning, or more like the sample with id `like`; best first, with notes."""
-        cat = who()
-        held = search_hits(cat, ref, words, like=like, where=where, limit=min(max(limit, 1), 100))
-        if texts or _consents(cat, ref):
+        cat, granted = who(), texts or _consents(who(), ref)
+        if where and not granted:
+            refuse_text(cat, ref, where)
+        held = search_hits(cat, ref, words, like=like, where=where, missing=missing, limit=min(max(limit, 1), 100))
+        if granted:
             return held
         return {"hits": [{**hit, "text": _length(hit["text"])} for hit in held["hits"]], "notes": held["notes"]}
 
