@@ -82,7 +82,8 @@ class Catalog:
                 tag = session.get(Tag, (dataset.id, wanted))
                 if tag is None:
                     tags = session.exec(select(Tag.name).where(Tag.dataset_id == dataset.id)).all()
-                    raise NotFound("tag", f"{name}@{wanted}", tags)
+                    remedy = f"a version is written {name}@v{dataset.head}; `strata tag` names one"
+                    raise NotFound("tag", f"{name}@{wanted}", [f"{name}@{held}" for held in tags], remedy)
                 wanted = tag.version
             number = dataset.head if wanted is None else wanted
             version = session.exec(
@@ -266,7 +267,14 @@ class Catalog:
 
     def pull(self, ref: str) -> Any:
         """Open what can be pulled: a published mix in its locked order, or a saved selection in table order."""
-        if self._noun(parse_ref(ref).name) != "selection":
+        name = parse_ref(ref).name
+        noun = self._noun(name)
+        if noun == "dataset":
+            remedy = (
+                f"{name!r} is a dataset: publish a mix of it (`strata mix publish`) or save a selection of its rows"
+            )
+            raise NotFound("mix", ref, [], remedy)
+        if noun != "selection":
             return self.mix(ref)
         from catalog.pull.selected import open_selection
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from catalog.catalog import Catalog, Resolved
-from catalog.errors import BadInput, NameTaken, Refused
+from catalog.errors import BadInput, NameTaken, NotFound, Refused
 from catalog.meta.models import Selection
 from catalog.plugins import get_transform
 from catalog.refs import parse_ref
@@ -59,6 +59,7 @@ def promote(
     body = _with_names(cat, found, body)
     target = name or f"{found.dataset.name}-{to.lower()}"
     _check_target(cat, found, target, to)
+    _check_names(cat, found, body, where)
     if not dry_run:
         plain = [item.scorer for item in body.scores if not item.params and not item.target]
         if plain:  # together, so that they share passes
@@ -179,6 +180,22 @@ def _check_target(cat: Catalog, found: Resolved, target: str, to: str) -> None:
         raise NameTaken(
             f"{target!r} exists (tier {held.tier}, from {held.parent or 'ingest'}); choose another with --as"
         )
+
+
+def _check_names(cat: Catalog, found: Resolved, body: PromotionRecipe, where: str | None) -> None:
+    """Refuse a condition over a column that neither is there nor will be, before anything is computed."""
+    known = set(table_schema(found.dataset.kind, found.dataset.tier).names)
+    known |= {column.alias for column in cat.columns(found.dataset.name)}
+    texts = [rule.expression for rule in body.drop] + [text for text in (body.keep, where) if text]
+    try:
+        for text in texts:
+            where_columns(text, known, found.dataset.name)
+    except NotFound:
+        for item in body.scores:
+            for step in plan(cat, found.ref, [item.scorer], params=item.params, target=item.target).steps:
+                known |= set(step.aliases.values())
+        for text in texts:
+            where_columns(text, known, found.dataset.name)
 
 
 def _check_columns(cat: Catalog, found: Resolved, body: PromotionRecipe, where: str | None, dry_run: bool) -> None:

@@ -151,7 +151,7 @@ def index_kind(cat: Catalog, name: str, what: str) -> tuple[str, str]:
         facets = (found.version.statistics if found.version else {}).get("facets", {})
         values = what in facets and len(facets[what]) < FEW_VALUES
     else:
-        raise NotFound(f"column of {found.dataset.name}", what, [*own.names, *computed])
+        raise NotFound(f"column of {found.dataset.name}", what, {*own.names, *computed} - {"removed"})
     if pa.types.is_dictionary(field.type):
         raise BadInput(f"{what} is kept as codes of its values, which need no index")
     if pa.types.is_nested(field.type):

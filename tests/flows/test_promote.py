@@ -274,3 +274,9 @@ def test_a_selection_that_stays_on_a_version_or_covers_too_little(cat):
         promote(cat, "web", "L1", recipe=plain, selection="strict", dry_run=True)
     with pytest.raises(NotFound, match="no selection 'strikt': did you mean strict"):
         promote(cat, "web", "L1", recipe=plain, selection="strikt", dry_run=True)
+
+
+def test_a_condition_over_no_column_is_refused_before_anything_is_computed(web):
+    with pytest.raises(NotFound, match="no column of web 'wrod_count': did you mean word_count"):
+        promote(web, "web", "L1", where="wrod_count > 1")
+    assert web.columns("web") == [] and web.runs(dataset="web") == []

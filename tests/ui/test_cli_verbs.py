@@ -318,3 +318,13 @@ def test_sql_shows_the_names_of_columns_as_they_are(strata, web):
     head = strata("sql", "SELECT sample_id, chars AS [bold]n_chars FROM web LIMIT 1".replace("[bold]", "")).splitlines()
     assert any("sample_id" in row and "n_chars" in row for row in head[:3])
     assert "n_[red]x" in strata("sql", 'SELECT 1 AS "n_[red]x"')
+
+
+def test_what_cannot_be_pulled_or_found_says_what_it_is(strata, web):
+    for words, line in (
+        (["pull", "web"], "error: no mix 'web': 'web' is a dataset: publish a mix of it"),
+        (["show", "web@frist"], "error: no tag 'web@frist': a version is written web@v1; `strata tag` names one"),
+        (["index", "web", "removed"], "error: no column of web 'removed'"),
+    ):
+        assert strata(*words, status=2) == ""
+        assert strata.err.startswith(line) and strata.err.count("\n") == 1

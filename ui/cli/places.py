@@ -88,7 +88,10 @@ def runs_list(
     """
     from ui.shapes import run_row
 
-    rows = [run_row(run) for run in opened().runs(limit, dataset)]
+    cat = opened()
+    rows = [run_row(run) for run in cat.runs(limit, dataset)]
+    if dataset is not None and not rows:
+        cat.resolve(dataset)  # one that nobody has is a mistake, not a dataset without runs
     brief = [
         {**row, "id": row["id"][:8], "progress": _share(row["progress"]), "counts": _counts(row["counts"])}
         for row in rows

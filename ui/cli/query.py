@@ -22,8 +22,13 @@ def datasets(
 
     Example: strata datasets --tier L1
     """
+    from catalog.errors import BadInput
+    from catalog.schema import KINDS, TIERS
     from ui.shapes import dataset_row
 
+    for given, legal, option in ((tier, TIERS, "--tier"), (kind, KINDS, "--kind")):
+        if given is not None and given not in legal:
+            raise BadInput(f"{option} {given!r} is not one of {', '.join(legal)}")
     rows = [dataset_row(held) for held in opened().datasets()]
     rows = [row for row in rows if tier in (None, row["tier"]) and kind in (None, row["kind"])]
     shown = [{**row, "licence": row["licence"] or "none stated", "role": row["role"] or ""} for row in rows]
