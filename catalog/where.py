@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from catalog.errors import BadInput, NotFound
+from catalog.errors import BadInput, Corrupt, NotFound
 from catalog.meta.models import ColumnRecord, Dataset
 from catalog.schema import table_schema
 
@@ -83,4 +83,6 @@ def check_filter(cat: Catalog, found: Resolved, translated: str, original: str) 
         table.scanner(filter=translated, limit=1, columns=["added"]).to_table()
     except (ValueError, OSError) as error:
         reason = re.sub(r",? ?(rust|/).*$", "", str(error).splitlines()[0])[:200]
+        if "LanceError(IO)" in reason:
+            raise Corrupt(f"{found.dataset.name} cannot be read: {reason}; run `strata doctor`") from None
         raise BadInput(f"the filter {original!r} cannot be used on {found.ref}: {reason}") from None

@@ -328,3 +328,30 @@ def test_what_cannot_be_pulled_or_found_says_what_it_is(strata, web):
     ):
         assert strata(*words, status=2) == ""
         assert strata.err.startswith(line) and strata.err.count("\n") == 1
+
+
+def test_a_corrupt_fragment_is_one_line_in_every_verb(strata, web, tmp_path):
+    strata("select", "save", "long", "web", "--where", "chars > 0")
+    (tmp_path / "mix.yaml").write_text("name: m\nparts: [{dataset: web}]\n")
+    strata("mix", "publish", str(tmp_path / "mix.yaml"))
+    (tmp_path / "again.yaml").write_text("name: again\nparts: [{dataset: web}]\n")
+    for path in (strata.cat.settings.home / "tables").glob("web-*.lance/data/*.lance"):
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    for words in (
+        ["show", "web", "--rows", "2"],
+        ["sql", "SELECT avg(chars) FROM web"],
+        ["search", "web", "river"],
+        ["score", "web", "gopher_quality", "--on", "inline"],
+        ["promote", "web", "--to", "L1"],
+        ["select", "show", "long"],
+        ["index", "web", "text"],
+        ["trace", "abcdef"],
+        ["mix", "publish", str(tmp_path / "again.yaml")],
+        ["pull", "m"],
+        ["pull", "long"],
+    ):
+        assert strata(*words, status=2) == "", words
+        told = [line for line in strata.err.splitlines() if not line.startswith("running inline")]
+        assert len(told) == 1 and told[0].startswith("error: ") and "strata doctor" in told[0], (words, strata.err)
+        assert "web" in told[0] or words[0] == "sql", told[0]
+    assert "error" in strata("doctor", status=1)

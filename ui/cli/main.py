@@ -156,6 +156,9 @@ def _explained(error: Exception) -> str | None:
 
     if isinstance(error, StrataError):
         return str(error)
+    if "LanceError" in str(error):
+        reason = str(error).partition("LanceError")[2].partition(", /")[0].strip("(): ")
+        return f"{_unreadable()} cannot be read or written: {reason[:200]}; run `strata doctor`"
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename or 'the system'}: {error.strerror}; mend that and run the command again"
     if type(error).__module__.startswith("sqlalchemy") and (cause := getattr(error, "orig", None)) is not None:
@@ -163,6 +166,17 @@ def _explained(error: Exception) -> str | None:
         first = "free some space and " if "full" in reason or "disk I/O" in reason else ""
         return f"the metadata database failed: {reason}; what is published is untouched, {first}run the command again"
     return None
+
+
+def _unreadable() -> str:
+    """Which tables doctor finds broken: Lance does not say what it could not read."""
+    from ui.cli.output import opened
+
+    try:
+        names = sorted({item.object for item in opened().doctor() if item.level == "error"})
+    except Exception:  # this is an error's way out: it must not raise another one
+        names = []
+    return ", ".join(names[:3]) or "a table"
 
 
 def _fail(message: str, hint: str = "") -> int:
