@@ -16,6 +16,7 @@ from sqlmodel import Session, select
 
 from catalog import states
 from catalog.catalog import Catalog
+from catalog.errors import StrataError
 from catalog.meta.models import ColumnRecord, Dataset, Edge, Recipe
 from catalog.runs import Progress, add_counts, run
 from catalog.store import checkpoints
@@ -138,6 +139,7 @@ def pool_mapper(workers: int | None = None) -> Mapper:
             return
         import multiprocessing as mp
         from concurrent.futures import ProcessPoolExecutor, as_completed
+        from concurrent.futures.process import BrokenProcessPool
 
         with ProcessPoolExecutor(count, mp_context=mp.get_context("spawn")) as pool:
             futures = [pool.submit(_remote_unit, job.to_json(), unit) for unit in units]
@@ -146,6 +148,11 @@ def pool_mapper(workers: int | None = None) -> Mapper:
                     payload = future.result()
                     progress.tick(payload["done"])
                     yield payload
+            except BrokenProcessPool:
+                raise StrataError(
+                    "a worker process was killed, most often for want of memory; finished fragments are kept, "
+                    "the same command resumes: try it with fewer --workers"
+                ) from None
             except BaseException:
                 for future in futures:
                     future.cancel()

@@ -166,3 +166,26 @@ def test_a_task_that_is_tried_again_repeats_only_what_it_did_not_finish(cat):
     again = score_units.fn(job.to_json().decode(), units)
     assert sum(CALLS) == 60 and [body["file"]["path"] for body in again[:2]] == [body["file"]["path"] for body in first]
     assert os.path.exists(f"{job.uri}/data/{again[2]['file']['path']}")
+
+
+@pytest.mark.slow
+def test_a_killed_worker_is_one_line_and_the_command_resumes(cat):
+    import multiprocessing as mp
+    import signal
+
+    from catalog.errors import StrataError
+
+    texts = sentences(80)
+    append_texts(cat, "web", texts, fragments=80)
+    killed = []
+
+    def kill_one(done, total, unit):
+        if done and not killed:
+            killed.append(mp.active_children()[0].pid)
+            os.kill(killed[0], signal.SIGKILL)
+
+    with pytest.raises(StrataError, match=r"a worker process was killed.*the same command resumes") as caught:
+        score(cat, "web", ["text_length"], workers=2, show=kill_one)
+    assert "\n" not in str(caught.value) and cat.runs()[0].status == "failed"
+    score(cat, "web", ["text_length"])
+    assert values(cat, "bytes_utf8") == [len(text.encode()) for text in texts] and errors_of(cat) == []
