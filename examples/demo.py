@@ -38,7 +38,7 @@ def main() -> None:
     options = parser.parse_args()
     home = Path(os.environ.setdefault("STRATA_HOME", str(ROOT / "strata-home")))
     began = time.perf_counter()
-    rows = "" if options.full else "--sample 100"
+    rows = "" if options.full else "--sample 60"
 
     say(f"1. A catalog in {home.name}/: nothing to install, no network")
     strata("init")

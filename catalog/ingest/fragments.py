@@ -87,6 +87,7 @@ def read_unpublished(
     cat: Catalog, dataset: Dataset, fragment: dict[str, Any], columns: list[str] | None = None
 ) -> pa.Table:
     """Columns of a fragment that is written but not published."""
+    import lance  # noqa: F401  the package first: threads that import its modules at once find it half made
     from lance.file import LanceFileReader
 
     try:
@@ -102,6 +103,7 @@ def read_unpublished(
 
 def sample_of(cat: Catalog, dataset: Dataset, fragments: list[dict[str, Any]], count: int) -> list[str]:
     """Texts of up to `count` rows, evenly spaced over unpublished fragments."""
+    import lance  # noqa: F401  the package first: threads that import its modules at once find it half made
     from lance.file import LanceFileReader
 
     texts: list[str] = []

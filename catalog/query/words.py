@@ -35,6 +35,7 @@ def text_hits(
 ) -> tuple[Hits, str]:
     """(row id, BM25 score) best first, and a note about how they were found."""
     if has_index(table, "text"):
+        import lance  # noqa: F401  the package first: threads that import its modules at once find it half made
         from lance.query import MatchQuery
 
         found = table.scanner(

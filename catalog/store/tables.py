@@ -86,6 +86,7 @@ def write_fragment(
 
     `chars` is filled from `text` when the batches lack it. An iterator without rows gives {} and writes nothing.
     """
+    import lance  # noqa: F401  the package first: threads that import its modules at once find it half made
     from lance.fragment import write_fragments
 
     source = _with_chars(iter(batches))
@@ -142,6 +143,7 @@ def write_column_file(
     lance_version: int,
 ) -> ColumnFile:
     """Stream computed columns for one fragment into an unattached file in the table's data folder."""
+    import lance  # noqa: F401  the package first: threads that import its modules at once find it half made
     from lance.file import LanceFileWriter
 
     name = f"{uuid4().hex}.lance"
@@ -157,6 +159,7 @@ def write_column_file(
 
 def read_column_file(uri: str, storage: dict[str, str] | None, path: str) -> pa.Table:
     """Read an unattached column file back."""
+    import lance  # noqa: F401  the package first: threads that import its modules at once find it half made
     from lance.file import LanceFileReader
 
     try:
@@ -182,6 +185,7 @@ def field_ids(table: lance.LanceDataset) -> dict[str, int]:
 
 def with_column_file(meta: FragmentMetadata, file: ColumnFile, ids: dict[str, int]) -> FragmentMetadata:
     """The newest metadata of a fragment with a column file attached; fields it replaces leave their old file."""
+    import lance  # noqa: F401  the package first: threads that import its modules at once find it half made
     from lance.fragment import DataFile
 
     if file.rows != meta.physical_rows:

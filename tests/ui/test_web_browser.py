@@ -142,7 +142,7 @@ def test_an_address_opens_the_same_view_again(page, address):
     counts = [int(text) for text in page.locator(".sx-rows tbody tr td:nth-child(3)").all_inner_texts()]
     assert counts == sorted(counts)
     assert counts[0] > 40
-    page.wait_for_function("document.querySelector('input[aria-label=Filter]').value === 'word_count > 40'")
+    page.wait_for_function("document.querySelector('input[aria-label=Filter]')?.value === 'word_count > 40'")
 
 
 def test_a_hostile_sample_is_shown_and_does_nothing(page, address):

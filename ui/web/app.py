@@ -7,19 +7,20 @@ import streamlit as st
 
 from ui.web.components.shell import LOGO, guarded, theme, warm
 
-st.set_page_config(page_title="Strata", layout="wide")
-theme()
-warm()
-st.logo(LOGO, size="medium")
-page = st.navigation(
-    [
-        st.Page("views/home.py", title="Catalog", url_path="", default=True),
-        st.Page("views/dataset.py", title="Dataset", url_path="dataset"),
-        st.Page("views/flows.py", title="Flows", url_path="flows"),
-        st.Page("views/sql.py", title="SQL", url_path="sql"),
-        st.Page("views/mixes.py", title="Mixes", url_path="mixes"),
-    ],
-    position="top",
-)
-with guarded():
-    page.run()
+if __name__ == "__main__":  # not where a spawned process imports the main module again
+    st.set_page_config(page_title="Strata", layout="wide")
+    theme()
+    warm()
+    st.logo(LOGO, size="medium")
+    page = st.navigation(
+        [
+            st.Page("views/home.py", title="Catalog", url_path="", default=True),
+            st.Page("views/dataset.py", title="Dataset", url_path="dataset"),
+            st.Page("views/flows.py", title="Flows", url_path="flows"),
+            st.Page("views/sql.py", title="SQL", url_path="sql"),
+            st.Page("views/mixes.py", title="Mixes", url_path="mixes"),
+        ],
+        position="top",
+    )
+    with guarded():
+        page.run()
