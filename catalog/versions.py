@@ -20,7 +20,7 @@ from catalog.statistics import RowStatistics, column_statistics
 from catalog.store import write_fragment
 from catalog.store.publish import publish
 from catalog.store.rows import append_fragments, mark_removed
-from catalog.where import version_filter
+from catalog.where import version_filter, where_filter
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -120,8 +120,9 @@ def retract(
 ) -> dict[str, Any]:
     """Take samples out of every version of every dataset that holds them; locks skip them and shift nothing.
 
-    where: a filter over sample fields, tried on each dataset (or on `datasets`); ids: sample ids. Copies that kept
-    their sample id in other tiers are found too. Returns the blast radius: rows by dataset, mixes concerned.
+    where: a filter, tried on each dataset that has the columns it names (or on `datasets`); ids: sample ids. Copies that
+    kept their sample id in other tiers are found too. Returns the blast radius: rows by dataset, mixes concerned, and
+    the datasets that were not asked because they lack a column of the filter.
     """
     if not reason.strip():
         raise BadInput("a retraction needs a reason: --reason 'takedown request of ...'")
@@ -131,17 +132,14 @@ def retract(
     held = [d for d in cat.datasets() if not datasets or d.name in datasets]
     if datasets and (unknown := set(datasets) - {d.name for d in held}):
         raise NotFound("dataset", sorted(unknown)[0], [d.name for d in cat.datasets()])
-    wanted = set(ids or ())
+    wanted, without = set(ids or ()), []
     for dataset in held if where else ():
-        table = cat.lance(dataset.name)
-        condition = f"({where}) AND (removed IS NULL OR removed > 0)"
         try:
-            found = table.to_table(columns=["sample_id"], filter=condition)
-        except (ValueError, OSError) as error:
-            raise BadInput(
-                f"the filter {where!r} cannot be used on {dataset.name}: {str(error).splitlines()[0][:160]}"
-            ) from None
-        wanted |= set(found.column("sample_id").to_pylist())
+            wanted |= _matching(cat, dataset, str(where))
+        except NotFound:
+            if datasets or len(without) + 1 == len(held):
+                raise
+            without.append(dataset.name)
     hits = {d.name: rows for d in cat.datasets() if len(rows := _rows_of(cat, d, wanted))}
     mixes = _mixes_with(cat, {d.id for d in cat.datasets() if d.name in hits})
     receipt = {
@@ -149,6 +147,7 @@ def retract(
         "samples": len(wanted),
         "rows": {n: len(r) for n, r in hits.items()},
         "mixes": mixes,
+        "without_the_columns": without,
         "dry_run": dry_run,
     }
     if dry_run or not hits:
@@ -158,6 +157,15 @@ def retract(
             _retract_rows(cat, name, rows, reason, record.id)
         receipt["run"] = record.id
     return receipt
+
+
+def _matching(cat: Catalog, dataset: Dataset, where: str) -> set[str]:
+    """Sample ids of the rows in any version for which a filter holds."""
+    translated = where_filter(cat, cat.resolve(dataset.name), where)
+    found = cat.lance(dataset.name).to_table(
+        columns=["sample_id"], filter=f"({translated}) AND (removed IS NULL OR removed > 0)"
+    )
+    return set(found.column("sample_id").to_pylist())
 
 
 def _rows_of(cat: Catalog, dataset: Dataset, wanted: set[str]) -> np.ndarray:

@@ -1,9 +1,10 @@
 """Versions are sets of rows: immutable, named, rolled back in one step; a retraction takes rows out of all of them."""
 
+import pyarrow as pa
 import pytest
 
 from catalog.errors import BadInput, NameTaken, NotFound, Refused
-from catalog.testing import append_texts, errors_of, sentences
+from catalog.testing import append_texts, attach_columns, errors_of, sentences
 
 pytestmark = pytest.mark.parametrize("cat", ["sqlite", "postgres"], indirect=True)
 
@@ -79,7 +80,13 @@ def test_retraction_by_filter_needs_a_reason_and_a_usable_filter(cat):
     with pytest.raises(BadInput, match="reason"):
         cat.retract(reason=" ", where="source = 'web'")
     with pytest.raises(BadInput, match="cannot be used on web"):
+        cat.retract(reason="r", where="source = 1 +")
+    with pytest.raises(NotFound, match="nosuch"):
         cat.retract(reason="r", where="nosuch = 1")
+    append_texts(cat, "other", sentences(5, seed=1))
+    attach_columns(cat, "web", {"ev": pa.array(range(5), pa.int32())}, scorer="evs")
+    receipt = cat.retract(reason="r", where="ev > 2", dry_run=True)
+    assert receipt["rows"] == {"web": 2} and receipt["without_the_columns"] == ["other"]
     assert cat.retract(reason="r", where="source = 'web'")["rows"] == {"web": 5}
 
 

@@ -77,7 +77,7 @@ def drop(name: Name, json: Json = False) -> None:
 
 def retract(
     reason: Annotated[str, typer.Option(help="Why; kept in the audit and on the receipt.")],
-    where: Annotated[str | None, typer.Option(metavar="SQL", help="Filter over sample fields.")] = None,
+    where: Annotated[str | None, typer.Option(metavar="SQL", help="Filter over sample fields and computed columns.")] = None,
     ids: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Sample ids or their beginnings, one a line.")
     ] = None,
@@ -106,5 +106,7 @@ def retract(
         facts(held["rows"])
         for mix in held["mixes"]:
             print(f"mix {mix} holds a dataset it is in: pulls leave those rows out, other indices stay")
+        if held["without_the_columns"]:
+            print(f"not asked, because they lack a column of the filter: {', '.join(held['without_the_columns'])}")
 
     emit(json, held, human)
