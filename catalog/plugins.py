@@ -74,6 +74,7 @@ class Scorer:
     fit_on:   "self": the dataset's rows; "target": the rows of --target; "evals": every dataset of role eval.
               fit_uses_rows: a fit on a target that also reads the dataset's own rows (DSIR's raw distribution).
               A "report" key in the fitted state is recorded with the column (agreement, AUC, counts).
+    beyond_content: reads what a content id does not stand for (metadata of a turn): never answered from another dataset.
     load:     load(ctx) -> model; called once a worker, found in ctx.model.
     length:   name of an input whose length the runner may sort by to batch alike lengths (None: file order).
     batch_rows: rows a call at most; the result never depends on it.
@@ -92,6 +93,7 @@ class Scorer:
     fit: Callable[..., dict[str, Any]] | None = None
     fit_on: Literal["self", "target", "evals"] = "self"
     fit_uses_rows: bool = False
+    beyond_content: bool = False
     load: Callable[..., Any] | None = None
     kinds: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()

@@ -28,7 +28,7 @@ def elsewhere(cat: Catalog, job: Job, step: Step, contents: pa.Array) -> pa.Tabl
     plugin = step.plugin
     derived = plugin.cost == "cpu" and not plugin.load and not {"text", "messages"} & step.inputs.keys()
     fields = {name for name, physical in step.inputs.items() if name == physical}
-    if plugin.pattern == "global" or derived or not fields <= CONTENT:
+    if plugin.pattern == "global" or derived or plugin.beyond_content or not fields <= CONTENT:
         return None
     kept = []
     done = ", ".join(str(code) for code in states.DONE)

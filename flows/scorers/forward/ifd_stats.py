@@ -60,6 +60,7 @@ SUPERFILTERING = _writes("ifd_superfiltering", "with nothing before it")
     load=load_language_model,
     kinds=("chat", "task"),
     length="messages",
+    beyond_content=True,  # where the input of an instruction begins
     batch_rows=512,
     tolerance=1e-3,
     stage="L2",
@@ -81,6 +82,7 @@ def ifd_cherry_stats(batch: pa.RecordBatch, ctx: Context) -> dict[str, pa.Array]
     load=load_language_model,
     kinds=("chat", "task"),
     length="messages",
+    beyond_content=True,  # where the input of an instruction begins
     batch_rows=512,
     tolerance=1e-3,
     stage="L2",
