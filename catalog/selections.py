@@ -1,4 +1,7 @@
-"""Named, versioned recipes for row sets: a dataset and a WHERE, no copied rows. Promote, mix, grade and score accept one."""
+"""Named, versioned recipes for row sets: a dataset and a WHERE, no copied rows. Promote, mix, grade and score accept one.
+
+What a selector chose is a WHERE too, over the ranks it froze (`catalog.ranks`).
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ def save(cat: Catalog, name: str, dataset: str, where: str, *, missing: str = "e
     if (noun := cat._noun(name)) and noun != "selection":
         raise NameTaken(f"the name {name!r} is taken by a {noun}; choose another")
     cat.predicate(dataset, where, missing)
-    newest = max(_versions(cat, name), key=lambda held: held.version, default=None)
+    newest = max(versions(cat, name), key=lambda held: held.version, default=None)
     asked = (dataset, where, missing, note or (newest.note if newest else ""))
     if newest is not None and (newest.dataset, newest.where, newest.missing, newest.note) == asked:
         return newest
@@ -60,7 +63,7 @@ def find_selection(cat: Catalog, ref: str) -> Selection:
     """A selection by `name` (its newest version) or `name@v2`."""
     check(cat, "read", ref)
     name, wanted = parse_ref(ref)
-    held = {selection.version: selection for selection in _versions(cat, name)}
+    held = {selection.version: selection for selection in versions(cat, name)}
     if not held:
         noun = cat._noun(name)
         remedy = f"{name!r} is a {noun}" if noun else "see `strata select list`"
@@ -86,6 +89,7 @@ def count_selection(cat: Catalog, ref: str) -> int:
     return cat.lance(dataset).count_rows(predicate)
 
 
-def _versions(cat: Catalog, name: str) -> list[Selection]:
+def versions(cat: Catalog, name: str) -> list[Selection]:
+    """Every version of a selection, in no order; empty when there is none."""
     with cat.session() as session:
         return list(session.exec(select(Selection).where(Selection.name == name)))

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ui.cli import admin, history, ingest, lifecycle, mix, places, promote, query, score
+from ui.cli import admin, history, ingest, lifecycle, mix, places, promote, query, score, select
 from ui.cli.help import Command, Group
 from ui.cli.output import HOME, note
 
@@ -39,7 +39,7 @@ PANELS: dict[str, list[tuple[str, Callable[..., Any]]]] = {
         ("index", query.index),
     ],
     "Compute": [
-        ("scorers", score.scorers), ("selectors", score.selectors), ("mixers", score.mixers), ("plan", score.plan),
+        ("scorers", score.scorers), ("selectors", select.selectors), ("mixers", score.mixers), ("plan", score.plan),
         ("score", score.score), ("promote", promote.promote),
     ],
     "Change": [
@@ -52,7 +52,7 @@ PANELS: dict[str, list[tuple[str, Callable[..., Any]]]] = {
 }  # fmt: skip
 GROUPS: list[tuple[str, str, str, list[tuple[str, Callable[..., Any]]]]] = [
     ("Change", "select", "Named row sets: a recipe, no copied rows.",
-     [("save", promote.select_save), ("list", promote.select_list), ("show", promote.select_show)]),
+     [("save", select.save), ("list", select.list_selections), ("show", select.show)]),
     ("Train", "mix", "Freeze what is trained on by a lock.",
      [("publish", mix.publish), ("preview", mix.preview), ("list", mix.list_mixes), ("show", mix.show), ("diff", mix.diff)]),
     ("Run", "server", "The home's Prefect server and its workers.",

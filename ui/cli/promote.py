@@ -1,4 +1,4 @@
-"""strata promote, strata select save|list|show."""
+"""strata promote."""
 
 from __future__ import annotations
 
@@ -66,59 +66,3 @@ def _waterfall(held: dict[str, Any]) -> None:
     facts({"edited": held["edited"], "columns carried": len(held["carried"])})
     for item in held["missing"]:
         print(f"missing for {held['tier']}: {item}")
-
-
-def select_save(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Name of the selection.")],
-    dataset: Annotated[str, typer.Argument(metavar="DATASET[@vN]", help="Dataset it selects from.")],
-    where: Annotated[str, typer.Option(metavar="SQL", help="Rows for which this holds.")],
-    missing: Annotated[
-        str, typer.Option(metavar="error|drop|keep", help="What a row without a value means.")
-    ] = "error",
-    note: Annotated[str, typer.Option(help="Why it exists.")] = "",
-    json: Json = False,
-) -> None:
-    """Save a named row set: a recipe without copied rows. Saving again makes its next version.
-
-    Example: strata select save good web --where "quality > 0.7" --missing drop
-    """
-    from catalog.selections import save
-
-    made = save(opened(), name, dataset, where, missing=missing, note=note)
-    held = _selection(made)
-    emit(json, held, lambda: facts(held))
-
-
-def select_list(json: Json = False) -> None:
-    """List the saved selections.
-
-    Example: strata select list
-    """
-    from catalog.selections import selections
-
-    rows = [_selection(made) for made in selections(opened())]
-    emit(
-        json,
-        rows,
-        lambda: table(rows, ["selection", "dataset", "where", "missing", "note"], empty="no selection is saved"),
-    )
-
-
-def select_show(
-    ref: Annotated[str, typer.Argument(metavar="NAME[@vN]", help="Selection.")], json: Json = False
-) -> None:
-    """Show a selection and count its rows.
-
-    Example: strata select show good
-    """
-    from catalog.selections import count_selection, find_selection
-
-    cat = opened()
-    made = find_selection(cat, ref)
-    held = {**_selection(made), "rows": count_selection(cat, ref)}
-    emit(json, held, lambda: facts(held))
-
-
-def _selection(made: Any) -> dict[str, Any]:
-    return {"selection": f"{made.name}@v{made.version}", "dataset": made.dataset, "where": made.where,
-            "missing": made.missing, "owner": made.owner, "note": made.note, "created": made.created}  # fmt: skip

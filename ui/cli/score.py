@@ -61,14 +61,6 @@ def _scorer(row: dict[str, Any]) -> None:
     table(params, ["param", "type", "default", "description"], title="parameters", empty="no parameters")
 
 
-def selectors(json: Json = False) -> None:
-    """List the selectors: methods that turn columns and a budget into chosen rows.
-
-    Example: strata selectors --json
-    """
-    _plugins("selector", json)
-
-
 def mixers(json: Json = False) -> None:
     """List the mixers: methods that turn parts and a goal into weights.
 
