@@ -134,10 +134,25 @@ def _no_target(*columns: Any) -> Iterator[pa.RecordBatch]:
 
 @dataclass(frozen=True)
 class EvalSet:
-    """A dataset of role eval as a scorer sees it: its reference ("gsm8k@v1") and a scan over its rows."""
+    """A dataset of role eval as a scorer sees it: its reference ("gsm8k@v1"), a scan over its rows, and what it protects.
+
+    fields: what of an item is a leak; action: what becomes of a row that holds it; share, numbers: from which share of
+    an item's words on, copied and with numbers masked.
+    """
 
     ref: str
     scan: Scan
+    kind: str = "text"
+    fields: tuple[str, ...] = ("text",)
+    action: str = "flag"
+    share: float = 0.5
+    numbers: float = 0.8
+
+    def columns(self) -> list[str]:
+        """Columns of its rows that the fields are read from."""
+        from catalog.schema import field_names
+
+        return [name for name in ("text", "messages", "choices", "answer", "meta") if name in field_names(self.kind)]
 
 
 @dataclass
@@ -216,7 +231,10 @@ def scorer(
 
 @dataclass(frozen=True)
 class Transform:
-    """An edit of text: function(text: pa.StringArray, **params) -> pa.StringArray, null where the text stays."""
+    """An edit of text: function(text, *columns) -> pa.StringArray, null where the text stays.
+
+    reads: outputs of scorers whose values the edit is given, in order; a promotion scores them first or refuses.
+    """
 
     name: str
     version: str
@@ -224,14 +242,19 @@ class Transform:
     citation: str
     doc: str
     module: str
+    reads: tuple[str, ...] = ()
 
 
-def transform(name: str, *, version: str, citation: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def transform(
+    name: str, *, version: str, citation: str, reads: Iterable[str] = ()
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Declare an edit that a promotion recipe may name."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
         doc = inspect.cleandoc(function.__doc__ or "")
-        register("transform", name, Transform(name, version, function, citation, doc, function.__module__))
+        register(
+            "transform", name, Transform(name, version, function, citation, doc, function.__module__, tuple(reads))
+        )
         return function
 
     return decorate

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from catalog.errors import Refused
+from catalog.evals import evals as registered
+from catalog.evals import stamp
 from catalog.meta.models import ColumnRecord, Recipe
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class Evidence:
     edits: tuple[str, ...] = ()
     selects: bool = False
     evals: tuple[str, ...] = field(default=())  # references of every dataset of role eval, at its head
+    stamps: tuple[str, ...] = field(default=())  # the same with what each declares as a leak
 
     def outputs(self, *names: str, scorer: str | None = None) -> list[ColumnRecord]:
         """Columns whose output (or scorer) has one of the names."""
@@ -121,12 +124,12 @@ def decontaminated(e: Evidence) -> str | None:
     columns = e.outputs("eval_overlap")
     if not e.evals:
         return "decontamination: no dataset has role eval; ingest the evals in use with --role eval"
-    fresh = [c for c in columns if {item["ref"] for item in _body(e, c).get("evals", [])} >= set(e.evals)]
+    wanted = set(e.stamps) or set(e.evals)
+    fresh = [c for c in columns if _stamps(e, c, bool(e.stamps)) >= wanted]
     if columns and not fresh:
         seen = {item["ref"] for c in columns for item in _body(e, c).get("evals", [])}
-        return (
-            f"decontamination: not checked against {', '.join(sorted(set(e.evals) - seen))}; score eval_overlap again"
-        )
+        against = ", ".join(sorted(set(e.evals) - seen)) or "what the evals declare as leaks now"
+        return f"decontamination: not checked against {against}; score eval_overlap again"
     return _covered(e, fresh, "decontamination", "score eval_overlap", used=True)
 
 
@@ -147,6 +150,10 @@ def _needs(what: str, remedy: str) -> Clause:
     clause.__name__ = what
     clause.__doc__ = f"A column {what} on every row."
     return clause
+
+
+def _stamps(e: Evidence, column: ColumnRecord, exact: bool) -> set[str]:
+    return {stamp(item) if exact else item["ref"] for item in _body(e, column).get("evals", [])}
 
 
 def _body(e: Evidence, column: ColumnRecord) -> dict:
@@ -181,8 +188,9 @@ def evidence_of(cat: Catalog, source: Resolved, *, used: set[str], edits: tuple[
     with cat.session() as session:
         prints = {column.fingerprint for column in columns.values()}
         recipes = {r.fingerprint: r for r in session.exec(select(Recipe).where(Recipe.fingerprint.in_(prints)))}  # type: ignore[attr-defined]
-    evals = tuple(cat.resolve(d.name).ref for d in cat.datasets() if d.role == "eval")
-    return Evidence(source, columns, recipes, frozenset(used), edits, selects, evals)
+    held = registered(cat)
+    evals, stamps = tuple(entry["ref"] for entry in held), tuple(stamp(entry) for entry in held)
+    return Evidence(source, columns, recipes, frozenset(used), edits, selects, evals, stamps)
 
 
 def missing(tier: str, evidence: Evidence) -> list[str]:

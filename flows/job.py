@@ -15,8 +15,9 @@ from sqlalchemy.exc import IntegrityError
 
 from catalog.catalog import Catalog
 from catalog.errors import Corrupt
+from catalog.evals import eval_sets
 from catalog.meta.models import FittedState
-from catalog.plugins import Context, EvalSet, Scan
+from catalog.plugins import Context, Scan
 from catalog.settings import Settings
 from flows.planner import Step, fingerprint, step_from_json, step_to_json
 
@@ -148,7 +149,7 @@ def context(job: Job, step: Step, *, fitting: bool = False, tick: Callable[[int]
     if fitting:
         if step.target:
             ctx.target = scan_of(cat, step.target, ["text"])
-        ctx.evals = tuple(EvalSet(ref, scan_of(cat, ref, ["text"])) for ref in step.evals)
+        ctx.evals = eval_sets(cat, step.recipe.get("evals", []), lambda ref: scan_of(cat, ref, ["text"]))
     elif plugin.pattern == "fit":
         if step.fingerprint not in _STATES:
             _STATES[step.fingerprint] = load_state(cat, step)  # read once a process: some are tens of megabytes

@@ -19,6 +19,7 @@ from sqlmodel import select
 
 from catalog.catalog import Catalog, Resolved
 from catalog.errors import BadInput, Missing, Refused
+from catalog.evals import evals
 from catalog.meta.models import ColumnRecord, Recipe
 from catalog.plugins import Scorer, get_scorer, plugins
 from catalog.schema import field_names
@@ -299,12 +300,8 @@ def _target(cat: Catalog, scorer: Scorer, target: str | None) -> dict[str, str]:
     return {"ref": held.ref, "digest": held.version.digest}
 
 
-def _evals(cat: Catalog) -> list[dict[str, str]]:
-    found = []
-    for dataset in cat.datasets():
-        if dataset.role == "eval" and dataset.head:
-            held = cat.resolve(dataset.name)
-            found.append({"ref": held.ref, "digest": held.version.digest if held.version else ""})
+def _evals(cat: Catalog) -> list[dict[str, Any]]:
+    found = evals(cat)
     if not found:
         raise BadInput(
             "no dataset has role eval, so there is nothing to check against: `strata ingest FILE --as NAME --role eval`"

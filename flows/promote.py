@@ -107,8 +107,11 @@ def _recipe_for(
             raise BadInput("promotion to L2 needs a choice: --recipe select-web, --where SQL or --select SELECTION")
         source = {"name": f"selection to {to}", "to": to}
     body = load_recipe(source, variables)
-    for edit in body.edits:
-        get_transform(edit)
+    for at, edit in enumerate(body.edits):
+        if get_transform(edit).reads and at:
+            raise BadInput(
+                f"recipe {body.name!r}: {edit} reads what is known of the unedited text; name it first of edits"
+            )
     if body.edits and found.dataset.kind != "text":
         raise BadInput(
             f"recipe {body.name!r} edits text, and {found.dataset.name} is {found.dataset.kind}; edits work on kind text"

@@ -334,7 +334,8 @@ class Promotion:
         columns["added"] = pa.array(np.full(batch.num_rows, number), pa.int32())
         edited = np.zeros(batch.num_rows, bool)
         for name in self.body.edits:
-            fresh = get_transform(name).function(columns["text"])
+            edit = get_transform(name)
+            fresh = edit.function(columns["text"], *(columns[self._physical(output)] for output in edit.reads))
             changed = pc.and_kleene(pc.is_valid(fresh), pc.not_equal(fresh, columns["text"]))
             mask = pc.fill_null(changed, False)
             edited |= mask.to_numpy(zero_copy_only=False)
@@ -354,6 +355,14 @@ class Promotion:
             for name in schema.names
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=schema), int(edited.sum())
+
+    def _physical(self, output: str) -> str:
+        """The column that holds a scorer's output, as an edit reads it: whole, or the edit would pass rows by."""
+        held = [c for c in self.columns if c.output == output and c.covered >= self.found.dataset.rows]
+        if not held:
+            raise Refused(f"an edit reads {output}, which does not cover every row of {self.found.ref}; score it first",
+                          missing=[output])  # fmt: skip
+        return held[-1].physical
 
     def _record(
         self, session: Session, current: Dataset, number: int, added: int, gone: int, measured: dict[str, Any]

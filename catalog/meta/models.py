@@ -279,3 +279,30 @@ class Audit(SQLModel, table=True):
     object: str = Field(sa_column=Column(Text, nullable=False))
     allowed: bool = True
     created: str = Field(default_factory=now)
+
+
+class EvalPolicy(SQLModel, table=True):
+    """What of an eval is a leak, from which share on, and what is done with a row that holds it."""
+
+    dataset_id: str = Field(primary_key=True)
+    fields: list = _json(list)  # text, question, choices, answer, or keys of `meta`
+    action: str = "flag"  # flag, cut, drop
+    share: float = 0.5  # of an item's words, copied
+    numbers: float = 0.8  # of an item's words, numbers masked
+    actor: str = ""
+    created: str = Field(default_factory=now)
+
+
+class StandingSegment(SQLModel, table=True):
+    """A sorted run of the standing index: the rows of one dataset that one range of versions added."""
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    dataset_id: str = Field(index=True)
+    sketch: str  # method and version of the near-duplicate keys
+    first: int  # versions whose added rows it holds
+    last: int
+    lance_version: int  # the head it was last compared with; removed rows are out up to here
+    rows: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    bytes: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    file: str  # below the tables' prefix
+    created: str = Field(default_factory=now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from sqlmodel import select
 
 from catalog import states
 from catalog.errors import BadInput, NotFound, Refused
+from catalog.evals import stamp
 from catalog.meta.models import ColumnRecord, Recipe, Selection
 from catalog.mixes.spec import Part, Spec, label
 from catalog.pull.rowset import RowSet, RowSetBuilder
@@ -29,10 +31,23 @@ BATCH = 65_536
 
 @dataclass(frozen=True)
 class Check:
-    """A column that compared rows with eval sets: `evals` maps version digest -> reference."""
+    """A column that compared rows with eval sets: `evals` maps their stamp -> reference.
+
+    items: physical name of the same run's list of eval items per row, where the scorer gives one.
+    """
 
     column: ColumnRecord
     evals: dict[str, str]
+    items: str | None = None
+
+
+@dataclass
+class Leaks:
+    """What a part's rows hold of one eval: rows with a part of an item, rows with a leak, the leaked items."""
+
+    overlapping: int = 0
+    leaking: int = 0
+    items: set[str] = field(default_factory=set)
 
 
 @dataclass
@@ -40,6 +55,7 @@ class FoundPart:
     """A part after look-up.
 
     uncovered: rows without a token count. checked: column of an eval check -> [rows it covers, rows that overlap].
+    leaks: column of an eval check -> eval reference -> what leaks, where the check names items.
     """
 
     part: Part
@@ -54,6 +70,7 @@ class FoundPart:
     tokens: int = 0
     uncovered: int = 0
     checked: dict[str, list[int]] = field(default_factory=dict)
+    leaks: dict[str, dict[str, Leaks]] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -143,7 +160,8 @@ def _checks(cat: Catalog, columns: list[ColumnRecord]) -> list[Check]:
         evals = recipe.body.get("evals") if recipe else None
         if evals and column.state not in seen:
             seen.add(column.state)  # one output of a scorer stands for its run
-            found.append(Check(column, {held["digest"]: held["ref"] for held in evals}))
+            named = {held.output: held.physical for held in columns if held.state == column.state}
+            found.append(Check(column, {stamp(held): held["ref"] for held in evals}, named.get("eval_leak_items")))
     return found
 
 
@@ -163,6 +181,8 @@ def _read(cat: Catalog, found: FoundPart) -> None:
     columns = ["licence"]
     columns += [token.physical, token.state] if token else []
     columns += [name for check in found.checks for name in (check.column.physical, check.column.state)]
+    columns += [check.items for check in found.checks if check.items]
+    found.leaks = {check.column.physical: {} for check in found.checks if check.items}
     builder, default = RowSetBuilder(), found.found.dataset.licence
     found.checked = {check.column.physical: [0, 0] for check in found.checks}
     for batch in scan(cat, found, list(dict.fromkeys(columns))):
@@ -176,7 +196,23 @@ def _read(cat: Catalog, found: FoundPart) -> None:
             tally = found.checked[check.column.physical]
             tally[0] += _done(batch.column(check.column.state))
             tally[1] += _positive(batch.column(check.column.physical))
+            if check.items:
+                _leaks(found.leaks[check.column.physical], batch.column(check.items))
     found.rows = builder.build()
+
+
+def _leaks(tally: dict[str, Leaks], items: pa.Array) -> None:
+    """Count rows and items by eval; only rows that hold a part of an item have a list."""
+    for listed in items.drop_null().to_pylist():
+        seen: dict[str, bool] = {}
+        for item in json.loads(listed):
+            seen[item["eval"]] = seen.get(item["eval"], False) or item["leak"]
+            if item["leak"]:
+                tally.setdefault(item["eval"], Leaks()).items.add(item["item"])
+        for ref, leaking in seen.items():
+            held = tally.setdefault(ref, Leaks())
+            held.overlapping += 1
+            held.leaking += leaking
 
 
 def _done(state: pa.Array) -> int:

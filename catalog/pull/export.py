@@ -17,6 +17,7 @@ import orjson
 import pyarrow as pa
 
 from catalog.errors import BadInput, StrataError
+from catalog.meta.models import Edge, new_id
 from catalog.pull.formats import Exporter, get_exporter
 from catalog.pull.layout import digest_of
 from catalog.pull.reader import MixReader
@@ -65,7 +66,26 @@ def export(
     except OSError as error:
         reason = error.strerror or str(error)
         raise StrataError(f"cannot export to {target}: {reason}; mend that and repeat to resume") from None
+    _record(reader, target, manifest)
     return manifest
+
+
+def _record(reader: MixReader, target: Path, manifest: dict[str, Any]) -> None:
+    """Remember who took what where: an edge from the mix to the folder. Selections are no mixes and leave no edge."""
+    from catalog.catalog import Catalog
+
+    if type(reader) is not MixReader:
+        return
+    cat = Catalog(reader.settings)
+    details = {name: manifest[name] for name in ("lock", "format", "start", "stop", "rank", "world")}
+    with cat.session() as session:
+        session.add(
+            Edge(
+                run_id=new_id(), verb="pull", source=f"mix:{reader.ref}", target=f"file:{target.resolve()}",
+                counts={"samples": manifest["rows"]}, details={**details, "actor": cat.settings.actor},
+            )
+        )  # fmt: skip
+        session.commit()
 
 
 def _existing(target: Path, request: dict[str, Any]) -> dict[str, Any]:

@@ -166,10 +166,11 @@ def test_planted_items_are_found_and_clean_text_is_not(paragraphs):
     assert 0.3 < share[3] < 0.8
     assert share[4:] == [0, 1, 0] and hits[4] == hits[6] == 0
     assert source == ["one@v2"] * 4 + [None, "two@v1", None]
-    assert ctx.state["report"]["evals"] == [
-        {"ref": "one@v2", "items": 3, "too_short": 2},
-        {"ref": "two@v1", "items": 2, "too_short": 0},
-    ]
+    one, two = ctx.state["report"]["evals"]
+    assert (one["ref"], one["items"], one["too_short"], [entry[1:] for entry in one["untested"]]) == (
+        "one@v2", 3, 2, [["text", 2], ["text", 0]]
+    )  # fmt: skip
+    assert (two["ref"], two["items"], two["too_short"], two["untested"]) == ("two@v1", 2, 0, [])
 
 
 def test_items_of_8_to_12_words_match_whole_and_longer_ones_by_13(paragraphs):

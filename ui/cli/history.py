@@ -23,14 +23,32 @@ def card(ref: Ref, json: Json = False) -> None:
 
 def trace(
     sample: Annotated[
-        str, typer.Argument(metavar="SAMPLE_ID", help="Id of a sample, or the first 6 and more characters of it.")
-    ],
+        str | None,
+        typer.Argument(metavar="SAMPLE_ID", help="Id of a sample, or the first 6 and more characters of it."),
+    ] = None,
+    eval_: Annotated[
+        str | None, typer.Option("--eval", metavar="NAME", help="Follow the items of an eval: who holds each.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Say all that is known of one sample: where it came from, where it is, why it was dropped, which mixes serve it.
 
+    With --eval, a report in Markdown of the items that leaked, into which datasets, mixes and pulls, and what is unchecked.
+
     Example: strata trace 51b6321257f8
+             strata trace --eval gsm8k > leaks.md
     """
+    if (sample is None) == (eval_ is None):
+        from catalog.errors import BadInput
+
+        raise BadInput("say what to trace: a sample id, or --eval NAME")
+    if eval_ is not None:
+        from catalog.leaks import markdown, trace_eval
+
+        report = trace_eval(opened(), eval_)
+        emit(json, report, lambda: print(markdown(report)))
+        return
+    assert sample is not None
     held = opened().trace(sample)
 
     def human() -> None:

@@ -86,6 +86,24 @@ def ingest(
             "--keep-going", help="Keep the rows before the place where a file is broken.", rich_help_panel=ROWS
         ),
     ] = False,
+    leaks: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FIELD,FIELD",
+            help="Of an eval: what is a leak: text, question, choices, answer or a field such as context.",
+            show_default="text",
+            rich_help_panel=FILES,
+        ),
+    ] = None,
+    on_leak: Annotated[
+        str | None,
+        typer.Option(
+            metavar="flag|cut|drop",
+            help="Of an eval: what becomes of rows that hold a leak.",
+            show_default="flag",
+            rich_help_panel=FILES,
+        ),
+    ] = None,
     overlap: Annotated[
         bool, typer.Option("--overlap", help="Also count rows that another dataset holds.", rich_help_panel=ROWS)
     ] = False,
@@ -126,12 +144,28 @@ def ingest(
         raise BadInput("say how to call the dataset: --as NAME")
     facts_ = {"tier": tier, "role": role, "licence": licence, "licence_evidence": evidence, "source": source,
               "owner": owner, "note": note_, "use_class": use_class}  # fmt: skip
+    cat = opened()
     with progress(f"ingest {as_}") as show:
-        report = opened().ingest(
+        report = cat.ingest(
             paths, as_, kind=kind, mapping=mapping, key=key, reading=reading, keep_going=keep_going, overlap=overlap,
             progress=show, **{name: value for name, value in facts_.items() if value is not None},
         )  # fmt: skip
+    if leaks is not None or on_leak is not None:
+        from catalog.evals import declare
+
+        declare(cat, as_, fields=leaks.split(",") if leaks is not None else None, action=on_leak)
+    report.notes += _unchecked(cat, as_)
     emit(json, report, lambda: _report(report))
+
+
+def _unchecked(cat: Any, name: str) -> list[str]:
+    """Which verdicts a registered eval made stale, and how to bring them up to date."""
+    from catalog.evals import stale
+
+    held = cat.find(name)
+    if held is None or held.role != "eval":
+        return []
+    return [f"{row['object']} is not checked against {row['against']}: {row['remedy']}" for row in stale(cat, name)]
 
 
 def _report(report: Any) -> None:

@@ -1,11 +1,12 @@
-"""Overlap of a row's text with every dataset of role eval: shared word 13-grams.
+"""Overlap of a row's text with every dataset of role eval: shared word n-grams, and the eval items it holds.
 
-After the contamination study of Brown et al., "Language Models are Few-Shot Learners", 2020, arXiv:2005.14165,
-appendix C: texts are compared as lower-cased words without punctuation, and two texts overlap when they share a run of
-13 words. An item shorter than 13 words is looked for as a whole, down to 8 words; shorter ones cannot be told from
-common phrases and are counted as such in the report. Texts are also Unicode-normalised, and in scripts written without
-spaces every character is a word. An item is its whole text, a multiple-choice question with its choices: a row that
-quotes fewer than 13 words of it is not found. Nothing is decided here; a threshold on the share belongs to a selection.
+`eval_overlap` follows the contamination study of Brown et al., "Language Models are Few-Shot Learners", 2020,
+arXiv:2005.14165, appendix C: lower-cased words without punctuation, a shared run of 13 words; an item of 8 to 12 words
+is looked for whole. It says how much of the row is eval. `eval_leak` says how much of an eval item the row holds, by
+runs of 8 words as in the decontamination of Tülu 3 (Lambert et al. 2024, arXiv:2411.15124), so that a short item in a
+long page counts in full; `eval_leak_numbers` is the same with every number masked, which finds a maths problem with
+other numbers. Each eval declares which fields are a leak and from which share on (see `catalog/evals.py`). Items that
+cannot be told from common phrases, being short or made of them, are listed in the report.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from catalog import states
 from catalog.errors import BadInput
 from catalog.plugins import Context, Out, Scan, scorer
 from flows.scorers.ngram._hashing import ngram_hashes, owners, word_hashes
+from flows.scorers.ngram._items import item_state, leak_columns, lookup
+from flows.scorers.ngram._leaks import eval_texts
 
 
 class Params(BaseModel):
@@ -27,6 +30,8 @@ class Params(BaseModel):
 
     n: int = Field(13, ge=2, le=50, description="words in a row that two texts must share")
     shortest: int = Field(8, ge=2, le=50, description="eval items of fewer words are not looked for")
+    span: int = Field(8, ge=2, le=50, description="words in a row that a part of an item is known by")
+    common: int = Field(20, ge=1, description="a run of words that more items than this share is a phrase, no evidence")
 
     @model_validator(mode="after")
     def _ordered(self) -> Params:
@@ -36,27 +41,23 @@ class Params(BaseModel):
 
 
 def fit(scan: Scan, ctx: Context) -> dict[str, Any]:
-    """Index of all evals: for each length, sorted n-gram hashes with the number of the eval that holds each."""
+    """Index of all evals: sorted n-gram hashes with the number of the eval that holds each, and the items' postings."""
     if not ctx.evals:
         raise BadInput("eval_overlap: no dataset has role eval; ingest one with --role eval")
     params = ctx.params
     lengths = range(params.shortest, params.n + 1)
     none = (np.empty(0, np.uint64), np.empty(0, np.int32))
     found = {length: [none] for length in lengths}
-    listed = []
     for number, held in enumerate(ctx.evals):
-        items = short = 0
-        for batch in held.scan(["text"]):
-            words, offsets = word_hashes(batch["text"].to_pylist())
+        for _field, _ids, texts in eval_texts(held):
+            words, offsets = word_hashes(texts)
             counts = np.diff(offsets)
-            items, short = items + batch.num_rows, short + int((counts < params.shortest).sum())
             for length in lengths:
                 hashes, first = ngram_hashes(words, offsets, length)
                 # The windows of a whole item only, except at n, where all windows count.
                 if length < params.n:
                     hashes = hashes[(counts == length)[owners(offsets)[first]]]
                 found[length].append((hashes, np.full(hashes.size, number, np.int32)))
-        listed.append({"ref": held.ref, "items": items, "too_short": short})
     state: dict[str, Any] = {"refs": [held.ref for held in ctx.evals], "lengths": []}
     for length in lengths:
         hashes, evals = _distinct(*(np.concatenate(part) for part in zip(*found[length], strict=True)))
@@ -64,41 +65,48 @@ def fit(scan: Scan, ctx: Context) -> dict[str, Any]:
             state["lengths"].append(length)
             state[f"hashes_{length}"], state[f"evals_{length}"] = hashes, evals
     sizes = {str(length): int(state[f"hashes_{length}"].size) for length in state["lengths"]}
+    listed = item_state(state, ctx.evals, params)
     state["report"] = {"evals": listed, "n": params.n, "shortest": params.shortest, "ngrams": sizes}
     return state
 
 
 @scorer(
     "eval_overlap",
-    version="1",
+    version="2",
     fit=fit,
     fit_on="evals",
     reads=["text"],
     params=Params,
     cost="cpu",
     stage="L2",
-    citation="arXiv:2005.14165, appendix C",
-    batch_rows=4096,
+    citation="arXiv:2005.14165, appendix C; 8-word runs of items as in arXiv:2411.15124",
+    batch_rows=1024,
     writes=[
         Out("eval_overlap", pa.float32(), "share of the words that lie in an n-gram of an eval", "lower", (0, 1)),
         Out("eval_overlap_hits", pa.int32(), "n-grams of the text that occur in an eval", "lower", (0, None)),
         Out("eval_overlap_source", pa.string(), "the eval with the most hits, by reference; null: none"),
+        Out("eval_leak", pa.float32(), "greatest share of an eval item's words that the text holds", "lower", (0, 1)),
+        Out("eval_leak_numbers", pa.float32(), "the same with numbers masked, of items with numbers", "lower", (0, 1)),
+        Out("eval_leak_longest", pa.int32(), "most words in a row shared with one eval item", "lower", (0, None)),
+        Out("eval_leak_action", pa.string(), "what the evals it leaks ask for: flag, cut or drop; null: no leak"),
+        Out("eval_leak_items", pa.string(), "JSON list of the items it holds a part of, most first, with spans"),
     ],
 )
 def eval_overlap(batch: pa.RecordBatch, ctx: Context) -> dict[str, pa.Array]:
-    """Share of each text's words covered by n-grams of the evals (Brown et al. 2020, appendix C).
+    """Share of each text's words covered by n-grams of the evals, and the eval items that the text holds.
 
     A text without words overlaps nothing (0); a null text is undefined. Ties between evals go to the one listed first.
     """
     texts = batch["text"]
-    words, offsets = word_hashes(texts.to_pylist())
+    held_texts = texts.to_pylist()
+    words, offsets = word_hashes(held_texts)
     owner, rows = owners(offsets), batch.num_rows
     edges = np.zeros(words.size + 1, np.int64)
     hits, refs = np.zeros(rows, np.int64), ctx.state["refs"]
     by_eval = np.zeros((rows, len(refs)), np.int64)
     for length in ctx.state["lengths"]:
         grams, first = ngram_hashes(words, offsets, length)
-        hit, low, width = _lookup(ctx.state[f"hashes_{length}"], grams)
+        hit, low, width = lookup(ctx.state[f"hashes_{length}"], grams)
         start = first[hit]
         np.add.at(edges, start, 1)
         np.add.at(edges, start + length, -1)
@@ -112,6 +120,7 @@ def eval_overlap(batch: pa.RecordBatch, ctx: Context) -> dict[str, pa.Array]:
         "eval_overlap": pa.array((covered / np.maximum(np.diff(offsets), 1)).astype(np.float32), mask=null),
         "eval_overlap_hits": pa.array(hits, pa.int32(), mask=null),
         "eval_overlap_source": source,
+        **leak_columns(held_texts, words, offsets, null, ctx),
         "_state": pa.array(np.where(null, states.UNDEFINED, states.VALUE), pa.uint8()),
     }
 
@@ -123,19 +132,3 @@ def _distinct(hashes: np.ndarray, evals: np.ndarray) -> tuple[np.ndarray, np.nda
     new = np.ones(hashes.size, bool)
     new[1:] = (hashes[1:] != hashes[:-1]) | (evals[1:] != evals[:-1])
     return hashes[new], evals[new]
-
-
-def _lookup(index: np.ndarray, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which keys a sorted index holds, where each of them starts there, and how often it stands.
-
-    A table over the leading bits turns most keys away before the binary search, which costs a cache miss a step.
-    """
-    bits = min(26, max(10, int(index.size * 8).bit_length()))
-    shift = np.uint64(64 - bits)
-    marked = np.zeros(1 << bits, bool)
-    marked[(index >> shift).astype(np.int64)] = True
-    maybe = np.flatnonzero(marked[(keys >> shift).astype(np.int64)])
-    low = np.searchsorted(index, keys[maybe])
-    held = index[np.minimum(low, index.size - 1)] == keys[maybe]
-    hit, low = maybe[held], low[held]
-    return hit, low, np.searchsorted(index, keys[hit], side="right") - low
