@@ -182,6 +182,18 @@ class Catalog:
 
         return ingest(self, [str(path) for path in paths], name, **options)
 
+    def explore(self, ref: str, where: str, **options: Any) -> dict[str, Any]:
+        """What a filter would keep, by facet and with rows on both sides of each line; see `catalog.explore.explore`."""
+        from catalog.explore import explore
+
+        return explore(self, ref, where, **options)
+
+    def confounds(self, ref: str, column: str) -> dict[str, Any]:
+        """What a numeric column goes along with; see `catalog.explore.confounds`."""
+        from catalog.explore import confounds
+
+        return confounds(self, ref, column)
+
     def sql(self, query: str, **options: Any) -> Any:
         """Read-only SQL over views "name", "name@v3" and strata.*; see `catalog.sql.sql`."""
         from catalog.sql import sql

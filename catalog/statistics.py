@@ -212,7 +212,7 @@ def correlations(a: np.ndarray, b: np.ndarray) -> dict[str, float | None]:
     """Pearson's and Spearman's correlation; None where one side does not vary or there are less than three pairs."""
     if len(a) < 3 or (a == a[0]).all() or (b == b[0]).all():
         return {"pearson": None, "spearman": None}
-    return {"pearson": _pearson(a, b), "spearman": _pearson(_ranks(a), _ranks(b))}
+    return {"pearson": _pearson(a, b), "spearman": _pearson(ranks(a), ranks(b))}
 
 
 def _pearson(a: np.ndarray, b: np.ndarray) -> float | None:
@@ -222,7 +222,7 @@ def _pearson(a: np.ndarray, b: np.ndarray) -> float | None:
     return round(value, 4) if np.isfinite(value) else None
 
 
-def _ranks(values: np.ndarray) -> np.ndarray:
+def ranks(values: np.ndarray) -> np.ndarray:
     """Average ranks, ties shared."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     ends = np.cumsum(counts)

@@ -177,6 +177,17 @@ def test_cards_lineage_trace_and_diff(strata, web, tmp_path):
     assert strata("trace", "f" * 32, status=2) == ""
 
 
+def test_explore_and_confounds(strata, web):
+    strata("score", "web", "gopher_quality")
+    text = strata("explore", "web", "word_count > 80", "--by", "source", "--examples", "2")
+    held = strata("explore", "web", "word_count > 80", "--json")
+    assert f"keeps {held['kept']} of 80 rows" in text and text.count("nearest word_count > 80") == 2
+    assert held["edges"][0]["kept"][0]["value"] == 81 and held["edges"][0]["dropped"][0]["value"] == 80
+    assert "length" in strata("confounds", "web", "word_count")
+    assert strata("confounds", "web", "word_count", "--json")["numbers"][0]["spearman"] > 0.9
+    assert strata("explore", "web", "word_cuont > 80", status=2) == ""
+
+
 def test_a_sources_file_runs_past_a_bad_source(strata, tmp_path):
     write_jsonl(tmp_path / "a.jsonl", sentences(10))
     (tmp_path / "sources.yaml").write_text(

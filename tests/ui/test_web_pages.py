@@ -254,6 +254,16 @@ def test_columns_show_distribution_coverage_length_recipe(home, monkeypatch):
     assert "strata score pairs" in visit(at, "dataset", ref="pairs", tab="columns")
 
 
+def test_explore_counts_what_a_filter_keeps_and_shows_both_sides(home, monkeypatch):
+    at = opened(home, monkeypatch)
+    text = visit(at, "dataset", ref="web", tab="explore", where="word_count >= 85", missing="drop")
+    kept = Catalog.open(home).explore("web", "word_count >= 85", missing="drop")
+    assert f"{kept['kept']} of {kept['rows']}" in text and "nearest to word_count >= 85" in text
+    assert "rank correlation" in visit(at, "dataset", ref="web", tab="explore", **{"with": "word_count"})
+    assert "did you mean word_count" in visit(at, "dataset", ref="web", tab="explore", where="word_cuont > 3")
+    assert "Write a filter" in visit(at, "dataset", ref="chats", tab="explore")
+
+
 def test_versions_list_and_compare(home, monkeypatch):
     text = visit(opened(home, monkeypatch), "dataset", ref="web", tab="versions")
     for words in ("+9", "web@v1", "only in the newer", "licences"):

@@ -104,6 +104,25 @@ def indexes(name: str, cat: Asked) -> list[dict[str, Any]]:
     return cat.indexes(name)
 
 
+@router.get("/datasets/{ref}/explore")
+def explore(
+    cat: Asked,
+    ref: str,
+    where: str,
+    by: Annotated[list[str] | None, Query()] = None,
+    examples: Annotated[int, Query(ge=0, le=200)] = 20,
+    missing: Literal["error", "drop", "keep"] = "error",
+) -> dict[str, Any]:
+    """What a filter would keep of all rows, by facet, and rows just on either side of each line."""
+    return plain(cat.explore(ref, where, by=by, examples=examples, missing=missing))
+
+
+@router.get("/datasets/{ref}/confounds/{column}")
+def confounds(cat: Asked, ref: str, column: str) -> dict[str, Any]:
+    """What a numeric column goes along with."""
+    return plain(cat.confounds(ref, column))
+
+
 @router.get("/diff")
 def diff(a: str, b: str, cat: Asked) -> Any:
     """Two dataset versions, or two mixes."""

@@ -77,7 +77,9 @@ def drop(name: Name, json: Json = False) -> None:
 
 def retract(
     reason: Annotated[str, typer.Option(help="Why; kept in the audit and on the receipt.")],
-    where: Annotated[str | None, typer.Option(metavar="SQL", help="Filter over sample fields and computed columns.")] = None,
+    where: Annotated[
+        str | None, typer.Option(metavar="SQL", help="Filter over sample fields and computed columns.")
+    ] = None,
     ids: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Sample ids or their beginnings, one a line.")
     ] = None,

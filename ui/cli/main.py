@@ -36,6 +36,7 @@ PANELS: dict[str, list[tuple[str, Callable[..., Any]]]] = {
     "Look": [
         ("datasets", query.datasets), ("show", query.show), ("card", history.card), ("lineage", history.lineage),
         ("trace", history.trace), ("diff", history.diff), ("sql", query.sql), ("search", query.search),
+        ("explore", query.explore), ("confounds", query.confounds),
         ("index", query.index),
     ],
     "Compute": [

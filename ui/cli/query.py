@@ -1,4 +1,4 @@
-"""strata datasets, show, sql, search, index."""
+"""strata datasets, show, explore, confounds, sql, search, index."""
 
 from __future__ import annotations
 
@@ -73,6 +73,87 @@ def _dataset(held: dict[str, Any]) -> None:
     for row in held.get("sample", []):
         text = " ".join(str(row.get("text") or "").split())
         print(f"{row['sample_id'][:12]}  {text[:200]}{'...' if len(text) > 200 else ''}")
+
+
+def explore(
+    ref: Ref,
+    where: Annotated[str, typer.Argument(metavar="SQL", help="The filter to try.")],
+    by: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN", help="Break the counts down by it; repeat for more. Language and source if not given."
+        ),
+    ] = None,
+    examples: Annotated[int, typer.Option(metavar="N", min=0, max=200, help="Rows on either side of each line.")] = 3,
+    missing: Missing = "error",
+    json: Json = False,
+) -> None:
+    """Say what a filter would keep of all rows, by facet, with the rows just on either side of each line.
+
+    Example: strata explore web "quality_linear > 0.7 AND language = 'en'" --by language --examples 5
+    """
+    held = opened().explore(ref, where, by=by, examples=examples, missing=missing)
+    emit(json, held, lambda: _explored(held))
+
+
+def _explored(held: dict[str, Any]) -> None:
+    weight = held["weight"]
+    print(
+        f"{held['ref']}: keeps {number(held['kept'])} of {number(held['rows'])} rows ({_percent(held['share'])}), "
+        f"{number(held['kept_total'])} of {number(held['total'])} {weight}"
+    )
+    for name, rows in held["facets"].items():
+        shown = [
+            {name: row["value"] if row["value"] is not None else "unknown", "rows": row["rows"], "kept": row["kept"],
+             "share": _percent(row["share"]), f"{weight} kept": row["kept_total"]}
+            for row in rows
+        ]  # fmt: skip
+        table(shown, [name, "rows", "kept", "share", f"{weight} kept"])
+    for edge in held["edges"]:
+        for side in ("kept", "dropped"):
+            print(f"\nnearest {edge['column']} {edge['operator']} {number(edge['threshold'])}, {side}:")
+            for row in edge[side]:
+                text = " ".join(row["text"].split())
+                print(
+                    f"{number(row['value']):>10}  {row['sample_id'][:12]}  {text[:160]}{'...' if len(text) > 160 else ''}"
+                )
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{100 * share:.1f} %"
+
+
+def confounds(
+    ref: Ref,
+    column: Annotated[str, typer.Argument(metavar="COLUMN", help="A column of numbers.")],
+    limit: Annotated[int, typer.Option(metavar="N", min=1, help="Strongest N of the numbers.")] = 15,
+    json: Json = False,
+) -> None:
+    """Say what a score goes along with: length, other columns, language, source.
+
+    Example: strata confounds web quality_linear
+    """
+    held = opened().confounds(ref, column)
+
+    def human() -> None:
+        numbers = [
+            {"column": e["column"], "spearman": e["spearman"], "95 % interval": f"{e['low']} to {e['high']}",
+             "length held fixed": e.get("length_fixed"), "rows": e["rows"]}
+            for e in held["numbers"][:limit]
+        ]  # fmt: skip
+        table(numbers, ["column", "spearman", "95 % interval", "length held fixed", "rows"],
+              title=f"{column} of {held['ref']}, rank correlation", empty="nothing else to compare with")  # fmt: skip
+        labels = [
+            {"label": g["column"], "eta squared": g["eta_squared"],
+             "medians": ", ".join(f"{v['value']} {number(v['median'])} ({number(v['rows'])})" for v in g["top"][:5])}
+            for g in held["labels"]
+        ]  # fmt: skip
+        if labels:
+            table(labels, ["label", "eta squared", "medians"], title="share of the rank variance between labels")
+        if held["sampled"] < held["rows"]:
+            note(f"from a sample of {number(held['sampled'])} of {number(held['rows'])} rows")
+
+    emit(json, held, human)
 
 
 def sql(

@@ -146,7 +146,22 @@ def _one(cat: Catalog, found: Resolved, column: ColumnRecord) -> Markup:
         chip(column.scope if column.scope != "population" else f"for {column.population}"),
         chip(f"{arrow[0]} {arrow[1]}", "accent") if arrow else None,
         h("span", out.doc if out else "", cls="sx-sub"),
-        h("span", "Close", cls="sx-step", style="margin-left:auto", **act("column", "")),
+        h(
+            "a",
+            "Try a threshold",
+            cls="sx-link",
+            style="margin-left:auto",
+            **link("dataset", ref=_ref(found), tab="explore", where=_median(column), **{"with": column.alias}),
+        )
+        if "histogram" in column.statistics
+        else None,
+        h(
+            "span",
+            "Close",
+            cls="sx-step",
+            style="" if "histogram" in column.statistics else "margin-left:auto",
+            **act("column", ""),
+        ),
         cls="sx-title",
     )
     left = h(
@@ -172,6 +187,12 @@ def _one(cat: Catalog, found: Resolved, column: ColumnRecord) -> Markup:
         cls="sx-stack",
         style="border-bottom:1px solid var(--sx-line);padding-bottom:18px",
     )
+
+
+def _median(column: ColumnRecord) -> str:
+    """A filter that keeps the better half."""
+    middle = (column.statistics.get("quantiles") or {}).get("50", 0.0)
+    return f"{column.alias} {'<' if column.better == 'lower' else '>'} {middle:.4g}"
 
 
 def _distribution(column: ColumnRecord) -> Markup:

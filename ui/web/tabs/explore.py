@@ -1,0 +1,162 @@
+"""Try a filter on all rows: what it keeps by facet, rows on either side of each line, and what a score goes along with."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from catalog import Catalog
+from catalog.catalog import Resolved
+from catalog.meta.models import ColumnRecord
+from ui.web.components import address, shell
+from ui.web.components.figures import compact, count, number, share
+from ui.web.components.markup import Markup, h, link, live
+from ui.web.components.parts import facts, panel, table
+
+EXAMPLES = 20
+MISSING = {"error": "refuse", "drop": "drop row", "keep": "keep row"}
+SHOWN = 12
+
+
+@st.cache_data(show_spinner="counting …", max_entries=64)
+def _explored(_cat: Catalog, home: str, state: int, ref: str, where: str, missing: str) -> dict[str, Any]:
+    return _cat.explore(ref, where, examples=EXAMPLES, missing=missing)
+
+
+@st.cache_data(show_spinner="comparing …", max_entries=64)
+def _confounds(_cat: Catalog, home: str, state: int, ref: str, column: str) -> dict[str, Any]:
+    return _cat.confounds(ref, column)
+
+
+def draw(cat: Catalog, found: Resolved) -> None:
+    numbers = [column for column in cat.columns(found.dataset.name) if _is_number(column)]
+    boxes = st.columns([4, 1, 1.6], gap="small", vertical_alignment="bottom")
+    with boxes[0]:
+        where = address.text_box("Filter", "where", placeholder=f"SQL, e.g. {_example(numbers)}")
+    with boxes[1]:
+        missing = address.choice("Missing", "missing", list(MISSING), "error", format_func=MISSING.get)
+    with boxes[2]:
+        names = ["", *(column.alias for column in numbers)]
+        column = address.choice("Goes along with", "with", names, "", format_func=lambda name: name or "choose a score")
+    state, home = found.dataset.lance_version, str(cat.settings.home)
+    if where:
+        live(_kept(found, _explored(cat, home, state, found.ref, where, missing)), "explored")
+    if column:
+        live(_related(_confounds(cat, home, state, found.ref, column)), "confounds")
+    elif not where:
+        shell.show(
+            shell.note(
+                "Write a filter to see what it would keep of all rows, by language and source, with the rows just on either "
+                "side of each line. Nothing is changed; save it as a selection to use it."
+            )
+        )
+
+
+def _is_number(column: ColumnRecord) -> bool:
+    return column.type.startswith(("int", "uint", "float", "double", "halffloat"))
+
+
+def _example(numbers: list[ColumnRecord]) -> str:
+    for column in numbers:
+        middle = (column.statistics.get("quantiles") or {}).get("50")
+        if column.better and middle is not None:
+            return f"{column.alias} {'>' if column.better == 'higher' else '<'} {number(middle)}"
+    return "chars > 500"
+
+
+def _kept(found: Resolved, held: dict[str, Any]) -> Markup:
+    weight = held["weight"]
+    head = facts(
+        [
+            ("keeps", h("span", share(held["kept"], held["rows"]), style="font-size:22px")),
+            ("rows", f"{count(held['kept'])} of {count(held['rows'])}"),
+            (weight, f"{compact(held['kept_total'])} of {compact(held['total'])}"),
+            ("share of " + weight, share(held["kept_total"], held["total"])),
+            ("in the samples", h("a", "open the kept rows", cls="sx-link", **_samples(found, held))),
+        ],
+        large=4,
+    )
+    panels = [_facet(name, rows, weight) for name, rows in held["facets"].items()]
+    edges = [_edge(found, edge) for edge in held["edges"]]
+    return h("div", head, h("div", panels, cls="sx-split") if panels else None, edges, cls="sx-stack")
+
+
+def _samples(found: Resolved, held: dict[str, Any]) -> dict[str, str]:
+    return link("dataset", ref=found.ref, tab="samples", where=held["where"], missing=held["missing"])
+
+
+def _facet(name: str, rows: list[dict[str, Any]], weight: str) -> Markup:
+    lines = [
+        [
+            row["value"] if row["value"] is not None else h("span", "unknown", cls="sx-faint"),
+            count(row["rows"]),
+            count(row["kept"]),
+            share(row["kept"], row["rows"]),
+            compact(row["kept_total"]),
+        ]
+        for row in rows
+    ]
+    return panel(f"By {name}", table([name, "rows", "kept", "share", f"{weight} kept"], lines, numeric=(1, 2, 3, 4)))
+
+
+def _edge(found: Resolved, edge: dict[str, Any]) -> Markup:
+    line = f"{edge['column']} {edge['operator']} {number(edge['threshold'])}"
+    sides = [
+        panel(f"{word} {line}", _examples(found, edge["column"], edge[side]))
+        for side, word in (("kept", "Kept, nearest to"), ("dropped", "Not kept, nearest to"))
+    ]
+    return h("div", sides, cls="sx-split")
+
+
+def _examples(found: Resolved, column: str, rows: list[dict[str, Any]]) -> Markup:
+    if not rows:
+        return h("span", "no row on this side", cls="sx-faint")
+    lines = [
+        [
+            number(row["value"]),
+            h("a", row["sample_id"][:8], cls="sx-link sx-mono",
+              **link("dataset", ref=found.ref, tab="samples", trace=row["sample_id"])),
+            h("span", " ".join(row["text"].split())[:220], cls="sx-soft"),
+        ]
+        for row in rows
+    ]  # fmt: skip
+    return table([column, "sample", "text"], lines, numeric=(0,))
+
+
+def _related(held: dict[str, Any]) -> Markup:
+    lines = [
+        [
+            entry["column"],
+            _signed(entry["spearman"]),
+            f"{_signed(entry['low'])} to {_signed(entry['high'])}",
+            _signed(entry["length_fixed"]) if entry.get("length_fixed") is not None else "–",
+            count(entry["rows"]),
+        ]
+        for entry in held["numbers"][:SHOWN]
+    ]
+    labels = [
+        [
+            group["column"],
+            number(group["eta_squared"]),
+            ", ".join(f"{v['value'] or 'unknown'} {number(v['median'])}" for v in group["top"][:5]),
+        ]
+        for group in held["labels"]
+    ]
+    sampled = "" if held["sampled"] >= held["rows"] else f", from a sample of {count(held['sampled'])} rows"
+    heads = ["column", "correlation", "95 % interval", "length held fixed", "rows"]
+    return h(
+        "div",
+        panel(f"{held['column']}: rank correlation{sampled}", table(heads, lines, numeric=(1, 3, 4))),
+        panel(
+            "Share of the rank variance between labels",
+            table(["label", "share", "medians"], labels, numeric=(1,))
+            if labels
+            else h("span", "no label to compare", cls="sx-faint"),
+        ),
+        cls="sx-split",
+    )
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
