@@ -106,7 +106,7 @@ def _edge(found: Resolved, edge: dict[str, Any]) -> Markup:
         panel(f"{word} {line}", _examples(found, edge["column"], edge[side]))
         for side, word in (("kept", "Kept, nearest to"), ("dropped", "Not kept, nearest to"))
     ]
-    return h("div", sides, cls="sx-split")
+    return h("div", sides, cls="sx-split", style="grid-template-columns:minmax(0,1fr) minmax(0,1fr)")
 
 
 def _examples(found: Resolved, column: str, rows: list[dict[str, Any]]) -> Markup:
@@ -121,7 +121,7 @@ def _examples(found: Resolved, column: str, rows: list[dict[str, Any]]) -> Marku
         ]
         for row in rows
     ]  # fmt: skip
-    return table([column, "sample", "text"], lines, numeric=(0,))
+    return table([column, "sample", "text"], lines, numeric=(0,), nowrap=(1,))
 
 
 def _related(held: dict[str, Any]) -> Markup:
