@@ -3,54 +3,87 @@
 from __future__ import annotations
 
 import argparse
+import ast
 import sys
 from pathlib import Path
+from typing import Any
 
 DOCS = Path(__file__).resolve().parent
 sys.path.insert(0, str(DOCS.parent))
 
 
+def evidence() -> dict[str, tuple[str, str]]:
+    """Method -> (what it is checked against, the test that does): the ORACLES that test modules declare."""
+    found: dict[str, tuple[str, str]] = {}
+    for path in sorted((DOCS.parent / "tests").rglob("test_*.py")):
+        if "ORACLES" not in (source := path.read_text("utf-8")):
+            continue
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.Assign) and [t.id for t in node.targets if isinstance(t, ast.Name)] == ["ORACLES"]:
+                told = ast.literal_eval(node.value)
+                found |= {name: (what, path.relative_to(DOCS.parent).as_posix()) for name, what in told.items()}
+    return found
+
+
 def methods() -> str:
-    """One section a scorer, from the registry."""
+    """One section a scorer and a selector, from the registry."""
     from catalog.plugins import plugins
 
-    scorers = plugins("scorer").values()
+    scorers, selectors, held = plugins("scorer").values(), plugins("selector").values(), evidence()
     lines = [
         "# Methods",
         "",
         "Generated from the registry by `make docs`. A scorer returns numbers, never verdicts; thresholds live in recipes and",
-        "selections. *Better* says which direction is good, where one is.",
+        "selections. *Better* says which direction is good, where one is. *Checked against* names what nobody here wrote, or a",
+        "plain restatement of the definition, and links the test that compares; a method without it is **experimental** and",
+        "listed only on request (`--experimental`).",
         "",
-        "| scorer | pattern | cost | reads | writes | source |",
-        "|---|---|---|---|---|---|",
+        "| scorer | pattern | cost | reads | writes | source | checked against |",
+        "|---|---|---|---|---|---|---|",
     ]
     for s in scorers:
         reads, writes = ", ".join(s.reads), ", ".join(f"`{o.name}`" for o in s.writes)
-        lines.append(f"| [{s.name}](#{s.name}) | {s.pattern} | {s.cost} | {reads} | {writes} | {s.citation} |")
+        cells = [f"[{s.name}](#{s.name})", s.pattern, s.cost, reads, writes, s.citation, _checked(s, held)]
+        lines.append("| " + " | ".join(cells) + " |")
+    if selectors:
+        lines += ["", "| selector | reads | source | checked against |", "|---|---|---|---|"]
+    for s in selectors:
+        lines.append(f"| [{s.name}](#{s.name}) | {', '.join(s.reads)} | {s.citation} | {_checked(s, held)} |")
     for s in scorers:
-        lines += ["", f"## {s.name}", "", s.doc, ""]
         facts = [f"version {s.version}", f"pattern {s.pattern}", f"cost class {s.cost}"]
         facts += [f"kinds: {', '.join(s.kinds)}"] if s.kinds else []
         facts += [f"languages: {', '.join(s.languages)}"] if s.languages else []
         facts += ["needs `--target`"] if s.pattern == "fit" and s.fit_on == "target" else []
-        facts += ["**experimental**"] if s.experimental else []
-        lines += [
-            "; ".join(facts) + f". Source: {s.citation}.",
-            "",
-            "| output | type | better | meaning |",
-            "|---|---|---|---|",
-        ]
+        lines += [*_section(s, facts), "", "| output | type | better | meaning |", "|---|---|---|---|"]
         lines += [f"| `{o.name}` | {o.type} | {o.better or '-'} | {o.doc} |" for o in s.writes]
-        if s.params.model_fields:
-            lines += ["", "| parameter | default | meaning |", "|---|---|---|"]
-            for name, field in s.params.model_fields.items():
-                lines.append(
-                    f"| `{name}` | `{field.get_default(call_default_factory=True)!r}` | {field.description or ''} |"
-                )
+        lines += _parameters(s)
+    for s in selectors:
+        lines += [*_section(s, [f"version {s.version}", "selector"]), *_parameters(s)]
     transforms = plugins("transform").values()
     lines += ["", "# Edits", "", "| edit | meaning | source |", "|---|---|---|"]
     lines += [f"| `{t.name}` | {' '.join(t.doc.split())} | {t.citation} |" for t in transforms]
-    return "\n".join(line.replace("\n", "\n") for line in lines) + "\n"
+    return "\n".join(lines) + "\n"
+
+
+def _checked(plugin: Any, held: dict[str, tuple[str, str]]) -> str:
+    if plugin.experimental:
+        return "**experimental**"
+    what, path = held.get(plugin.name, ("", ""))
+    return f"[{what}](../{path})" if what else ""
+
+
+def _section(plugin: Any, facts: list[str]) -> list[str]:
+    told = [*facts, "**experimental**"] if plugin.experimental else facts
+    return ["", f"## {plugin.name}", "", plugin.doc, "", "; ".join(told) + f". Source: {plugin.citation}."]
+
+
+def _parameters(plugin: Any) -> list[str]:
+    fields = plugin.params.model_fields
+    rows = [
+        f"| `{name}` | `{field.get_default(call_default_factory=True)!r}` | {field.description or ''} |"
+        for name, field in fields.items()
+    ]
+    return ["", "| parameter | default | meaning |", "|---|---|---|", *rows] if rows else []
 
 
 def commands() -> str:

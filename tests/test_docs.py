@@ -272,15 +272,19 @@ def test_every_command_and_every_scorer_is_in_its_reference():
     from catalog.plugins import plugins
 
     assert sections("cli.md") == set(commands())
-    assert sections("methods.md") == set(plugins("scorer"))
+    assert sections("methods.md") == set(plugins("scorer")) | set(plugins("selector"))
 
 
-def test_generated_pages_are_fresh():
+def generator() -> Any:
     spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
     assert spec and spec.loader
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)
-    stale = [name for name, build in generate.PAGES.items() if (ROOT / "docs" / name).read_text("utf-8") != build()]
+    return generate
+
+
+def test_generated_pages_are_fresh():
+    stale = [name for name, build in generator().PAGES.items() if (ROOT / "docs" / name).read_text("utf-8") != build()]
     assert stale == [], "run `make docs`"
 
 
@@ -388,3 +392,18 @@ def test_a_plugin_package_is_found_scores_reads_and_exports(tmp_path):
     assert shard[0].split("\t")[-1] == "text" and sorted(line.split("\t")[-1] for line in shard[1:]) == [
         "Knock knock.", "Nobody.", "Who is there?"
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("group", ["scorer", "selector"])
+def test_every_method_is_checked_against_something_or_called_experimental(group):
+    from catalog.plugins import plugins
+
+    held = generator().evidence()
+    ours = [item for item in plugins(group).values() if item.module.startswith("flows.")]
+    assert ours and [item.name for item in ours if not item.experimental and item.name not in held] == []
+
+
+def test_evidence_names_methods_that_exist():
+    from catalog.plugins import plugins
+
+    assert set(generator().evidence()) <= set(plugins("scorer")) | set(plugins("selector"))

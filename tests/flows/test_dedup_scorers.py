@@ -14,7 +14,11 @@ from catalog import states
 from catalog.errors import BadInput
 from catalog.plugins import REGISTRY, Context
 from flows.scorers.dedup import _lsh, exact_dup, minhash  # noqa: F401  (importing registers the scorers)
-from flows.scorers.dedup._clusters import first_of_equal, keepers
+from flows.scorers.dedup._clusters import first_of_equal
+
+ORACLES = {
+    "exact_dup": "a dictionary",
+}
 
 
 def scan_of(texts, rows=1024):
@@ -176,9 +180,38 @@ def test_a_large_bucket_is_linked_like_all_its_pairs():
         assert _lsh.components(signature, 6, need).tolist() == want.tolist()
 
 
-def test_keepers_prefer_length_then_order():
-    labels, length = np.array([0, 1, 0, 1, 0]), np.array([3, 9, 5, 9, 5])
-    assert keepers(labels, length).tolist() == [False, True, True, False, False]
+@pytest.mark.parametrize(
+    ("policy", "kept"),
+    [
+        ({}, 0),
+        ({"keeper": ["licence"]}, 1),
+        ({"keeper": ["licence"], "licences": ["MIT"]}, 2),
+        ({"keeper": ["source", "longest"], "sources": ["good"]}, 3),
+        ({"keeper": ["oldest"]}, 3),
+        ({"keeper": ["newest"]}, 2),
+        ({"keeper": ["licence", "newest"], "licences": ["CC0-1.0"]}, 1),
+    ],
+)
+@pytest.mark.parametrize("step", [1, 5])
+def test_the_keeper_is_a_policy_and_there_is_always_one(policy, kept, step):
+    batch = pa.record_batch(
+        {
+            "content_id": ["ab" * 16] * 4 + ["cd" * 16],
+            "text": ["same"] * 5,
+            "licence": pa.array([None, "CC0-1.0", "MIT", "X", None]),
+            "source": ["bad", "good", "bad", "good", "bad"],
+            "created": pa.array([None, "2021-01-01", "2023-05-01", "2020-02-02", None]),
+        }
+    )
+    plugin = REGISTRY["scorer"]["exact_dup"]
+
+    def scan(columns=None):
+        return (batch.slice(at, step) for at in range(0, 5, step))
+
+    got = plugin.function(scan, Context(params=plugin.parse_params(policy)))["exact_dup_keep"].to_pylist()
+    if policy.get("keeper") == ["source", "longest"]:
+        kept = 1  # equal sources and lengths: scan order
+    assert got == [row in (kept, 4) for row in range(5)]
 
 
 def test_golden_signature():

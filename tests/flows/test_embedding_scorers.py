@@ -13,6 +13,11 @@ from catalog.testing import sentences
 from flows.models import load_encoder
 from flows.models.testing import tiny_encoder
 
+ORACLES = {
+    "minilm": "the mean of the last layer over real tokens, by transformers",
+    "kmeans": "cosine distance to the mean of each group",
+}
+
 ODD = [None, "", "x", "שלום עולם", "你好，世界", "\u202eabc\u0000\ufffd", "👩‍👩‍👧‍👦 e\u0301\u0301", "word " * 200_000]
 
 

@@ -19,6 +19,10 @@ from flows.scorers.ngram import dsir, eval_overlap, quality_linear  # noqa: F401
 from flows.scorers.ngram._agreement import auc_delong, auc_of
 from flows.scorers.ngram._hashing import ngram_hashes, word_hashes
 
+ORACLES = {
+    "quality_linear": "the trained model's own probabilities; DeLong's interval by hand and by simulation",
+}
+
 EDGE = ["", " \n\t", None, "x", "你好世界" * 30, "שלום עולם", "a\u0000b\ufffe", "🎉🎉 ❤️", "é" * 5000, "wörd " * 20_000]
 
 

@@ -24,6 +24,10 @@ from catalog.plugins import Context
 from flows.scorers.ngram import _buckets
 from flows.scorers.ngram.dsir import Params, dsir, fit
 
+ORACLES = {
+    "dsir": "data-selection 1.0.3, log weights to 1e-9",
+}
+
 WORDPUNCT = re.compile(r"\w+|[^\w\s]+")
 ODD = [
     "E = mc² and x¹",

@@ -14,6 +14,16 @@ from catalog.plugins import Context, get_scorer
 from catalog.schema import MESSAGES
 from flows.models.testing import tiny_language_model
 
+ORACLES = {
+    "lm_stats": "a naive float64 loop, one token a model call, to 1e-5",
+    "perplexity": "a naive float64 loop, one token a model call, to 1e-5",
+    "bits_per_byte": "a naive float64 loop, one token a model call, to 1e-5",
+    "ifd_cherry": "the published procedure as a naive double pass, to 1e-5",
+    "ifd_cherry_stats": "the published procedure as a naive double pass, to 1e-5",
+    "ifd_superfiltering": "the published procedure as a naive double pass, to 1e-5",
+    "ifd_superfiltering_stats": "the published procedure as a naive double pass, to 1e-5",
+}
+
 TEXTS = [
     "The quick brown fox counts every star that falls into the quiet river.",
     "owl",

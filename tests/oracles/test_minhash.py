@@ -18,6 +18,10 @@ from catalog.plugins import Context
 from flows.scorers.dedup import _lsh
 from flows.scorers.dedup.minhash import Params, minhash, shingle
 
+ORACLES = {
+    "minhash": "exact Jaccard of all pairs, the closed form of the bands, datasketch",
+}
+
 PERMUTATIONS, BANDS, ROWS = 112, 14, 8
 
 

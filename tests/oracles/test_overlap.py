@@ -15,6 +15,10 @@ from catalog.plugins import Context, EvalSet
 from flows.scorers.ngram._hashing import fold, ngram_hashes, word_hashes
 from flows.scorers.ngram.eval_overlap import Params, eval_overlap, fit
 
+ORACLES = {
+    "eval_overlap": "the definition over tuples of words",
+}
+
 SCRIPTS = [
     "The quick-brown fox; jumps over it's lazy dog! 3.14 and ½ … ﬁne Straße ΣΊΣΥΦΟΣ",
     "caf\u00e9 cafe\u0301 CAFÉ e\u0301te\u0301 na\u00efve co\u00adoperate zero\u200bwidth \ufeffbom ❤️ ❤",
