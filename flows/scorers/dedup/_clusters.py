@@ -23,16 +23,6 @@ def first_of_equal(high: np.ndarray, low: np.ndarray) -> np.ndarray:
     return labels
 
 
-def keepers(labels: np.ndarray, length: np.ndarray) -> np.ndarray:
-    """Whether a row represents its group: the greatest length, then the first in scan order."""
-    longest = np.full(labels.size, -1, length.dtype)
-    np.maximum.at(longest, labels, length)
-    able = np.flatnonzero(length == longest[labels])
-    chosen = np.empty(labels.size, np.int64)
-    chosen[labels[able[::-1]]] = able[::-1]  # numpy keeps the last of repeated assignments: here the first row
-    return chosen[labels] == np.arange(labels.size)
-
-
 def columns(prefix: str, labels: np.ndarray, keep: np.ndarray) -> dict[str, pa.Array]:
     """The three output columns and the states; rows labelled `ABSENT` are null."""
     absent = labels == ABSENT

@@ -2,7 +2,7 @@
 
 Rows are compared by 128-bit keys: the catalog's own `content_id`, which covers the whole sample (every message, both
 answers of a preference), or a hash of `text` after white space is collapsed and case folded. A group is named by the
-scan-order index of its first row, and that row is the one to keep. Memory: 16 bytes a row while scanning, some 100 while
+scan-order index of its first row; which row to keep is a policy, the first row without one. Memory: 16 bytes a row while scanning, some 100 while
 sorting; no text is kept. At 10^10 rows the chance that any two different contents share a key is below 10^-18.
 """
 
@@ -12,15 +12,14 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from catalog.plugins import Context, Out, Scan, scorer
 from flows.scorers.dedup._clusters import ABSENT, columns, first_of_equal
+from flows.scorers.dedup._keeper import READS, Keeper, KeeperParams, best_of
 
 
-class Params(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class Params(KeeperParams):
     normalise: Literal["none", "space_case"] = Field(
         "none", description="none: the whole content as stored; space_case: text, white space collapsed, case folded"
     )
@@ -28,9 +27,9 @@ class Params(BaseModel):
 
 @scorer(
     "exact_dup",
-    version="1",
+    version="2",
     pattern="global",
-    reads=["text"],
+    reads=READS,
     params=Params,
     cost="cpu",
     stage="L1",
@@ -38,19 +37,21 @@ class Params(BaseModel):
     writes=[
         Out("exact_dup_group", pa.int64(), "scan-order index of the first row with the same content", measure=True),
         Out("exact_dup_size", pa.int32(), "rows in the group, this one included", range=(1, None), measure=True),
-        Out("exact_dup_keep", pa.bool_(), "true for the first row of the group in scan order", measure=True),
+        Out("exact_dup_keep", pa.bool_(), "true for the row of the group that the keeper policy prefers", measure=True),
     ],
 )
 def exact_dup(scan: Scan, ctx: Context) -> dict[str, pa.Array]:
-    """Group rows of equal content; the first row in scan order represents the group.
+    """Group rows of equal content; `keeper` decides which represents the group, else the first in scan order.
 
     With normalise=space_case a row whose text is null has no group; an empty text equals other empty texts. That
     setting compares `text` alone: for preferences this is the prompt with the chosen answer.
     """
     read = _content_keys if ctx.params.normalise == "none" else _text_keys
+    keeper = Keeper(ctx.params)
     keys, held = [np.empty((0, 2), np.uint64)], [np.empty(0, bool)]
     for batch in scan():
         batch_keys, batch_held = read(batch)
+        keeper.add(batch)
         keys.append(batch_keys)
         held.append(batch_held)
         ctx.tick(batch.num_rows)
@@ -58,7 +59,9 @@ def exact_dup(scan: Scan, ctx: Context) -> dict[str, pa.Array]:
     rows = np.flatnonzero(present)
     labels = np.full(present.size, ABSENT, np.int64)
     labels[rows] = rows[first_of_equal(table[rows, 0], table[rows, 1])]
-    return columns("exact_dup", labels, labels == np.arange(labels.size))
+    keep = np.zeros(present.size, bool)
+    keep[rows] = best_of(labels[rows], keeper.rank(present.size)[rows])
+    return columns("exact_dup", labels, keep)
 
 
 def _content_keys(batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:

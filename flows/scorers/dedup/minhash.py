@@ -18,18 +18,20 @@ from typing import IO
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from catalog.errors import BadInput
 from catalog.plugins import Context, Out, Scan, scorer
-from flows.scorers.dedup._clusters import ABSENT, columns, keepers
+from flows.scorers.dedup._clusters import ABSENT, columns
+from flows.scorers.dedup._keeper import READS, Criterion, Keeper, KeeperParams, best_of
 from flows.scorers.dedup._lsh import best_bands, components, permutations, signatures
 from flows.scorers.ngram._hashing import mix, ngram_hashes, word_hashes
 
 
-class Params(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-
+class Params(KeeperParams):
+    keeper: list[Criterion] = Field(
+        ["longest"], description="what decides which row of a cluster stays, first to last; then scan order"
+    )
     ngram: int = Field(5, ge=1, le=50, description="words a shingle; a shorter text is one shingle of all its words")
     num_perm: int = Field(112, ge=1, le=1024, description="hash functions of a signature")
     bands: int = Field(14, ge=0, description="bands of num_perm / bands rows; 0: the best division for the threshold")
@@ -38,9 +40,9 @@ class Params(BaseModel):
 
 @scorer(
     "minhash",
-    version="1",
+    version="2",
     pattern="global",
-    reads=["text"],
+    reads=READS,
     params=Params,
     cost="cpu",
     stage="L1",
@@ -49,11 +51,11 @@ class Params(BaseModel):
     writes=[
         Out("minhash_cluster", pa.int64(), "smallest scan-order index of the near-duplicate cluster", measure=True),
         Out("minhash_cluster_size", pa.int32(), "rows in the cluster", range=(1, None), measure=True),
-        Out("minhash_keep", pa.bool_(), "true for the longest text of the cluster, then the first", measure=True),
+        Out("minhash_keep", pa.bool_(), "true for the row that the keeper policy prefers", measure=True),
     ],
 )
 def minhash(scan: Scan, ctx: Context) -> dict[str, pa.Array]:
-    """Cluster rows whose texts share most of their word n-grams; the longest text of a cluster represents it.
+    """Cluster rows whose texts share most of their word n-grams; `keeper` decides which represents a cluster.
 
     Words are case-folded and freed of punctuation. A text with fewer words than `ngram` is a single shingle, so it
     clusters only with texts of the same words. A text without any word, or null, is undefined. The seed picks the
@@ -65,38 +67,38 @@ def minhash(scan: Scan, ctx: Context) -> dict[str, pa.Array]:
         raise BadInput(f"minhash: num_perm {params.num_perm} is not a multiple of bands {bands}; give a divisor, or 0")
     need = ceil(params.threshold * params.num_perm - 1e-9)
     with TemporaryFile() as file:
-        rows, length, total = _write_signatures(scan, ctx, file)
+        rows, rank, total = _write_signatures(scan, ctx, file)
         signature = _mapped(file, rows.size, params.num_perm)
         clusters = components(signature, bands, need)
         del signature
     labels = np.full(total, ABSENT, np.int64)
     labels[rows] = rows[clusters]
     keep = np.zeros(total, bool)
-    keep[rows] = keepers(clusters, length)
+    keep[rows] = best_of(clusters, rank[rows])
     return columns("minhash", labels, keep)
 
 
 def _write_signatures(scan: Scan, ctx: Context, file: IO[bytes]) -> tuple[np.ndarray, np.ndarray, int]:
-    """Append the signature of every row that has a word; its row index, its length in characters, all rows seen."""
-    family = permutations(ctx.params.num_perm, ctx.seed)
-    rows, lengths, total = [np.empty(0, np.int64)], [np.empty(0, np.int64)], 0
-    for texts in _texts(scan):
-        shingles, counts = shingle(texts, ctx.params.ngram)
+    """Append the signature of every row that has a word; those rows, the keeper's rank of all rows, all rows seen."""
+    family, keeper = permutations(ctx.params.num_perm, ctx.seed), Keeper(ctx.params)
+    rows, total = [np.empty(0, np.int64)], 0
+    for part in _slices(scan):
+        keeper.add(part)
+        shingles, counts = shingle(part["text"].to_pylist(), ctx.params.ngram)
         held = np.flatnonzero(counts)
         file.write(signatures(shingles, counts[held], *family).tobytes())
         rows.append(held + total)
-        lengths.append(np.array([len(texts[index] or "") for index in held], np.int64))
-        total += len(texts)
-        ctx.tick(len(texts))
+        total += part.num_rows
+        ctx.tick(part.num_rows)
     file.flush()
-    return np.concatenate(rows), np.concatenate(lengths), total
+    return np.concatenate(rows), keeper.rank(total), total
 
 
-def _texts(scan: Scan) -> Iterator[list[str | None]]:
+def _slices(scan: Scan) -> Iterator[pa.RecordBatch]:
     """Slices of some 500 rows, so that scratch memory does not depend on the scan's batches."""
     for batch in scan():
         for start in range(0, batch.num_rows, 512):
-            yield batch["text"].slice(start, 512).to_pylist()
+            yield batch.slice(start, 512)
 
 
 def shingle(texts: list[str | None], ngram: int) -> tuple[np.ndarray, np.ndarray]:
