@@ -18,6 +18,14 @@ from flows.scorers.text._words import split_words
 from flows.scorers.text.pii import count_pii
 from flows.scorers.text.secrets import entropy, find_secrets
 
+ORACLES = {
+    "pii": "checksums of ISO 7812 and ISO 13616; planted items and near misses",
+    "secrets": "the vendors' formats; planted items and near misses",
+    "langid": "fastText's lid.176 itself; labelled sentences of 75 languages (benchmarks)",
+    "token_count": "the tokenizers library",
+    "text_length": "plain Python",
+}
+
 
 def _score(name: str, texts: list[str | None], **params: object) -> dict[str, list]:
     scorer = get_scorer(name)
@@ -219,26 +227,37 @@ def test_entropy_in_bits():
 # -- language, tokens, lengths -------------------------------------------------------------------------------------
 
 
-def test_languages_are_told_and_short_texts_are_not():
+ENGLISH = "The boats came home before the storm, and the whole village was at the harbour."
+GERMAN = "Der Zug fuhr langsam in den Bahnhof ein, und niemand stieg aus."
+
+
+def test_languages_are_told():
     texts = [
-        "The boats came home before the storm, and the whole village was at the harbour.",
-        "Der Zug fuhr langsam in den Bahnhof ein, und niemand stieg aus.",
+        ENGLISH,
+        GERMAN,
         "今天天气很好,我们去公园散步。",
         "LE TRAIN ENTRE LENTEMENT EN GARE ET PERSONNE NE DESCEND.",
-        "1234 5678 !!!",
-        "Ay.",
-        "",
-        None,
     ]
-    found = _score("langid", texts)
-    assert found["language"] == ["en", "de", "zh", "fr", None, None, None, None]
+    found = _score("langid", [*texts, "1234 5678 !!!", "", None])
+    assert found["language"] == ["en", "de", "zh", "fr", None, None, None]
     assert all(confidence > 0.5 for confidence in found["language_confidence"][:4])
-    assert found["_state"] == [states.VALUE] * 4 + [
-        states.UNDEFINED,
-        states.OUT_OF_VALIDITY,
-        states.UNDEFINED,
-        states.UNDEFINED,
-    ]
+    assert found["_state"] == [states.VALUE] * 4 + [states.UNDEFINED] * 3
+
+
+def test_short_mixed_and_unsupported_text_is_unknown():
+    short = "Ay, my lord"
+    mixed = "Поезд медленно въехал на станцию, и никто из него не вышел. " + ENGLISH
+    zulu = "Ngiyabonga kakhulu ngosizo lwakho, ngizokubona kusasa ekuseni esikoleni nabantwana bami."
+    found = _score("langid", [short, mixed, zulu, ENGLISH + " " + GERMAN, ENGLISH + " " + ENGLISH])
+    assert found["language"] == ["unknown"] * 4 + ["en"]
+    assert found["_state"] == [states.VALUE] * 5 and None not in found["language_confidence"]
+
+
+def test_the_rule_of_unknown_has_parameters():
+    assert _score("langid", ["Where is the boat"])["language"] == ["unknown"]
+    assert _score("langid", ["Where is the boat"], min_letters=5)["language"] == ["en"]
+    assert _score("langid", [ENGLISH], min_confidence=1)["language"] == ["unknown"]
+    assert _score("langid", [ENGLISH + " " + GERMAN], mixed_chars=5000)["language"] != ["unknown"]
 
 
 def test_language_reads_the_beginning_only():

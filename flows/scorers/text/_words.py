@@ -5,8 +5,9 @@ The papers do not fix a tokeniser, so the splitter is a declared choice (paramet
     split       a word is a run of letters, marks, digits and underscores. Inside it stay an apostrophe between letters
                 (O'Neill), a point between letters unless it ends a sentence (www.site.org, but not end.Next), a point,
                 comma, colon or slash between digits (3.14, 10:30, 1/2), an at sign between both, and the point of an
-                initial (U.S.). English clitics are words ('s 're n't), as in the treebank convention that datatrove's
-                tokeniser follows. An ideograph or kana is a word of its own. All else that is not white space is a
+                initial (U.S.) or of a title, month or company form (Mr. Sept. Inc.). English clitics are words ('s 're n't), as in the treebank convention that datatrove's
+                tokeniser follows, also behind a space; a bar or hyphen between white space and a word belongs to it.
+                An address with a scheme (http://site.org/page) is one word, as is @-@ of WikiText. An ideograph or kana is a word of its own. All else that is not white space is a
                 symbol; a run of one symbol ("...") is one. Thai, Lao, Khmer and Burmese, which are written without
                 spaces, are not segmented: a phrase is one word.
     whitespace  a word is a run of anything but white space
@@ -106,7 +107,7 @@ def _joined(chars: Chars) -> np.ndarray:
     bits, codes = chars.bits, chars.codes
     inside = (bits & WORD) > 0
     inside |= codes == ord("_")
-    joiners, initials, clitics = _punctuation(chars)
+    joiners, initials, clitics, leading = _punctuation(chars)
     inside[joiners] = True
     alone = (bits & ALONE) > 0
     inside &= ~alone
@@ -116,16 +117,33 @@ def _joined(chars: Chars) -> np.ndarray:
     joined |= (codes[:-1] == 0x200D) & ((bits[1:] & SYMBOL) > 0)  # emoji of several parts
     joined[initials - 1] = True
     joined[clitics - 1] = False
+    joined[leading] = True
+    for start, end in _links(chars):
+        joined[start : end - 1] = True
     return joined & ((bits[:-1] & SPACE) == 0) & ((bits[1:] & SPACE) == 0)
 
 
 WORD = LETTER | MARK | DIGIT
-QUOTE, POINT, NUMERIC, AT = 1, 2, 3, 4
-PUNCTUATION = {"'": QUOTE, "’": QUOTE, ".": POINT, ",": NUMERIC, ":": NUMERIC, "/": NUMERIC, "@": AT}
+QUOTE, POINT, NUMERIC, AT, LEAD = 1, 2, 3, 4, 5
+PUNCTUATION = {
+    "'": QUOTE,
+    "’": QUOTE,
+    ".": POINT,
+    ",": NUMERIC,
+    ":": NUMERIC,
+    "/": NUMERIC,
+    "@": AT,
+    "|": LEAD,
+    "-": LEAD,
+}
+
+ABBREVIATIONS = "Mr Ms Mrs Dr Prof Rev Gen Gov Rep Sen St Jr Sr Inc Corp Co Ltd Bros vs Jan Feb Mar Apr Jun Jul Aug Sep Sept Oct Nov Dec"
+SHORT = [sum(ord(char) << 7 * (4 - i) for i, char in enumerate(word[::-1])) for word in ABBREVIATIONS.split()]
 
 
-def _punctuation(chars: Chars) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Positions of punctuation within words, of points behind initials, and of the first character of clitics."""
+def _punctuation(chars: Chars) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Positions of punctuation within words, of points behind initials, of the first character of clitics, and of what
+    belongs to the word behind it."""
     kinds = np.zeros(0x2020, np.uint8)
     kinds[[ord(char) for char in PUNCTUATION]] = list(PUNCTUATION.values())
     at = np.flatnonzero(kinds[np.minimum(chars.codes, len(kinds) - 1)])
@@ -142,18 +160,24 @@ def _punctuation(chars: Chars) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     sentence = letters & (kind == POINT)  # a capital behind a small letter: a sentence that ends without a space
     neighbours = zip(chars.codes[at[sentence] - 1], chars.codes[at[sentence] + 1], strict=True)
     sentence[sentence] = [chr(left).islower() and chr(right).isupper() for left, right in neighbours]
-    joins = (letters & (kind != NUMERIC) & ~sentence) | (digits & (kind != QUOTE))
+    joins = (letters & (kind != NUMERIC) & (kind != LEAD) & ~sentence) | (digits & (kind != QUOTE) & (kind != LEAD))
     joins |= (kind == AT) & ((before & (LETTER | DIGIT)) > 0) & ((after & (LETTER | DIGIT)) > 0)
     lone = ((near(chars.bits, -2) & WORD) == 0) & ~np.isin(near(chars.codes, -2), [ord("'"), ord("’")])
-    initial = (kind == POINT) & ((before & LETTER) > 0) & lone & ~joins & (near(chars.codes, 1) != ord("."))
+    initial = (kind == POINT) & ((before & LETTER) > 0) & ~joins & (near(chars.codes, 1) != ord("."))
+    backwards = [np.where((near(chars.bits, -i) & WORD) > 0, near(chars.codes, -i), 0) for i in range(1, 6)]
+    initial &= lone | np.isin(_packed(backwards), SHORT)
     first, second = near(chars.codes, 1) | 32, near(chars.codes, 2) | 32
     ends = [(near(chars.bits, offset) & WORD) == 0 for offset in (2, 3)]
     nt = (first == ord("t")) & (near(chars.codes, -1) | 32 == ord("n")) & ends[0]
     short = np.isin(first, [ord("s"), ord("m"), ord("d")]) & ends[0]
     pairs = [(first == ord(left)) & (second == ord(right)) for left, right in ("re", "ve", "ll")]
-    clitic = joins & (kind == QUOTE) & (nt | short | (np.logical_or.reduce(pairs) & ends[1]))
+    suffix = short | (np.logical_or.reduce(pairs) & ends[1])
+    clitic = joins & (kind == QUOTE) & (nt | suffix)
     clitics = (at - nt)[clitic]
-    return at[joins], at[initial], clitics[clitics > 0]
+    opens = (at == low) | ((before & SPACE) > 0)
+    leads = opens & (((kind == QUOTE) & suffix) | ((kind == LEAD) & ((after & WORD) > 0)))
+    wiki = (kind == AT) & ((after & SYMBOL) > 0) & (near(chars.codes, 2) == ord("@"))  # @-@ of WikiText
+    return at[joins], at[initial], clitics[clitics > 0], np.concatenate([at[leads], at[wiki], at[wiki] + 1])
 
 
 def _bounds(chars: Chars, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -166,7 +190,42 @@ def _worth_a_look(chars: Chars, at: np.ndarray, low: np.ndarray, high: np.ndarra
     """Most punctuation stands between a word and a space and is settled: neither within a word nor an initial."""
     followed = (at + 1 < high) & ((chars.bits[np.minimum(at + 1, high - 1)] & WORD) > 0)
     lone = (at - 2 < low) | ((chars.bits[np.maximum(at - 2, 0)] & WORD) == 0)
-    return (at > low) & (followed | (lone & (chars.codes[at] == ord("."))))
+    brief = at - 5 < low  # four letters at most: an abbreviation?
+    for offset in (3, 4, 5):
+        brief |= (chars.bits[np.maximum(at - offset, 0)] & WORD) == 0
+    return followed | ((lone | brief) & (chars.codes[at] == ord("."))) | (chars.codes[at] == ord("@"))
+
+
+def _packed(backwards: list[np.ndarray]) -> np.ndarray:
+    """The word before a point as one number: its characters from the last to the first, 0 from its start on."""
+    key, inside = np.zeros(len(backwards[0]), np.int64), np.ones(len(backwards[0]), bool)
+    for codes in backwards:
+        inside &= codes > 0
+        key = (key << 7) | np.where(inside, np.minimum(codes, 127), 0).astype(np.int64)
+    return key
+
+
+def _links(chars: Chars) -> list[tuple[int, int]]:
+    """Spans of addresses with a scheme (http://...): to the next white space, bracket or quote, less closing punctuation."""
+    codes = chars.codes
+    at = np.flatnonzero(codes[:-2] == ord(":"))
+    at = at[(codes[at + 1] == ord("/")) & (codes[at + 2] == ord("/"))]
+    if not len(at):
+        return []
+    stop = ((chars.bits & SPACE) > 0) | np.isin(codes, [ord(char) for char in "<>()[]{}\"'`|"])
+    stops = np.append(np.flatnonzero(stop), len(codes))
+    others = np.flatnonzero((chars.bits & (LETTER | MARK)) == 0)
+    low, high = _bounds(chars, at)
+    end = np.minimum(stops[np.searchsorted(stops, at)], high).tolist()
+    before = np.searchsorted(others, at) - 1
+    start = np.maximum(np.where(before >= 0, others[before] + 1, 0), low).tolist()
+    spans = []
+    for first, colon, last in zip(start, at.tolist(), end, strict=True):
+        while last > colon and chr(codes[last - 1]) in ".,;:!?":
+            last -= 1
+        if first < colon and last > colon + 3:
+            spans.append((first, last))
+    return spans
 
 
 def given_words(rows: list[list[str]]) -> Words:

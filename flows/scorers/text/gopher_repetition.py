@@ -18,6 +18,7 @@ from flows.scorers.text._repeats import duplicate_gram_chars, duplicate_spans, r
 from flows.scorers.text._words import SPLITTER_DOC, Splitter, Words, words_of
 
 TOP, DUPLICATE = (2, 3, 4), (5, 6, 7, 8, 9, 10)
+SIZES = {n: n for n in (*TOP, *DUPLICATE)}
 
 
 class Params(BaseModel):
@@ -26,19 +27,20 @@ class Params(BaseModel):
     words: Splitter = Field("split", description=SPLITTER_DOC)
 
 
-def repetition(chars: Chars, words: Words) -> dict[str, np.ndarray]:
-    """The measures of each row, for given words."""
+def repetition(chars: Chars, words: Words, sizes: dict[int, int] = SIZES) -> dict[str, np.ndarray]:
+    """The measures of each row, for given words. `sizes`: n of a measure's name -> words in its n-grams."""
     length = np.diff(chars.rows)
     values = {}
     for name, spans in (("line", run_lines(chars)), ("para", paragraphs(chars))):
         number, held = duplicate_spans(spans)
         values[f"dup_{name}_frac"] = np.where(length > 0, ratio(number, spans.per_row()), np.nan)
         values[f"dup_{name}_char_frac"] = ratio(held, length)
-    for grams in repeated_grams(words, max(DUPLICATE)):
-        if grams.n in TOP:
-            values[f"top_{grams.n}gram_char_frac"] = ratio(top_gram_chars(words, grams), length)
-        if grams.n in DUPLICATE:
-            values[f"dup_{grams.n}gram_char_frac"] = ratio(duplicate_gram_chars(words, grams), length)
+    grams = {held.n: held for held in repeated_grams(words, max(sizes.values()))}
+    for n, size in sizes.items():
+        if n in TOP:
+            values[f"top_{n}gram_char_frac"] = ratio(top_gram_chars(words, grams[size]), length)
+        if n in DUPLICATE:
+            values[f"dup_{n}gram_char_frac"] = ratio(duplicate_gram_chars(words, grams[size]), length)
     return values
 
 
@@ -48,7 +50,7 @@ def _out(name: str, doc: str, high: float | None = 1) -> Out:
 
 @scorer(
     "gopher_repetition",
-    version="1",
+    version="2",
     reads=["text"],
     writes=[
         _out("dup_line_frac", "share of lines that repeat an earlier line"),
