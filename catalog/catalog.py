@@ -323,7 +323,12 @@ class Catalog:
 
         if what.get("ids"):
             what["ids"] = sample_ids_of(self, what["ids"])
-        return retract(self, reason=reason, **what)
+        receipt = retract(self, reason=reason, **what)
+        if not receipt["dry_run"]:
+            from catalog.index.standing import forget
+
+            forget(self, receipt["rows"])
+        return receipt
 
     def runs(self, limit: int = 100, dataset: str | None = None) -> list[Any]:
         """Runs, newest first, with progress, counts and cost."""

@@ -1,16 +1,42 @@
-"""How much of a dataset the catalog holds elsewhere: rows whose content another dataset has too."""
+"""How much of new data the catalog holds already: before it is accepted, and of a published version."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pyarrow as pa
 
 from catalog.digests import id_words
+from catalog.errors import Refused
+from catalog.ingest.fragments import read_unpublished
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
+    from catalog.index.held import Held
     from catalog.meta.models import Dataset
+
+
+def check_new(cat: Catalog, dataset: Dataset, fragments: list[dict[str, Any]]) -> Held:
+    """Check rows that are written and not published against everything held, every mix and every eval."""
+    from catalog.index.held import held_of
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        for fragment in fragments:
+            yield from read_unpublished(cat, dataset, fragment, ["content_id", "text"]).to_batches(max_chunksize=8192)
+
+    return held_of(cat, batches(), without=dataset)
+
+
+def accept(name: str, held: Held, most: float | None) -> None:
+    """Refuse new data of which more than the share `most` is held already."""
+    if most is not None and held.rows and held.share(held.near) > most:
+        raise Refused(
+            f"{name} stays as it is: {held.said()}, more than the {most:.0%} allowed; leave the held part out, or raise "
+            "--max-held",
+            missing=["new data"],
+        )
 
 
 def overlap_with_others(cat: Catalog, dataset: Dataset, ref: str) -> float | None:

@@ -23,6 +23,7 @@ from catalog.ingest.commit import commit, forget
 from catalog.ingest.discover import discover
 from catalog.ingest.expectations import Expectations, parse_expectations
 from catalog.ingest.mapping import Mapping
+from catalog.ingest.overlap import accept, check_new
 from catalog.ingest.plan import Input, plan_inputs
 from catalog.ingest.stream import Work, stream
 from catalog.ingest.tally import COUNTS
@@ -33,6 +34,7 @@ from catalog.store.publish import alive
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
+    from catalog.index.held import Held
 
 FRAGMENT_ROWS = 262_144
 
@@ -66,6 +68,7 @@ class IngestReport:
     notes: list[str] = field(default_factory=list)
     timings: dict[str, float] = field(default_factory=dict)
     overlap: float | None = None
+    held: Held | None = None
 
     @property
     def rows_per_second(self) -> float:
@@ -99,6 +102,9 @@ def ingest(
     keep_going: bool = False,
     fragment_rows: int = FRAGMENT_ROWS,
     overlap: bool = False,
+    check_held: bool = False,
+    max_held: float | None = None,
+    dry_run: bool = False,
     progress: Any = None,
     **facts: Any,
 ) -> IngestReport:
@@ -107,7 +113,9 @@ def ingest(
     mapping: role or row column -> field of the records ({"text": "body", "url": "link"}); the rest is inferred.
     reading: format, header, columns, delimiter, max_record_bytes. facts: see `Facts`. keep_going: keep the rows before
     a place where a file is broken, instead of failing. overlap: also report the share of rows whose content another
-    dataset holds. progress(done, total, unit) is called as bytes are read.
+    dataset holds. check_held: say before anything is published how much is held already, as it is or nearly, how much is
+    in published mixes, and which evals leak; max_held: refuse when more than this share is held. dry_run: check and
+    publish nothing; the counts are those that the ingest would have. progress(done, total, unit) is called as bytes are read.
     """
     began = time.monotonic()
     check(cat, "write", check_name(name))
@@ -116,6 +124,7 @@ def ingest(
     if fragment_rows < 1:
         raise BadInput(f"fragment_rows must be at least 1, not {fragment_rows}")
     dataset = _existing(cat, name, kind, said)
+    checks = check_held or dry_run or max_held is not None
     sources = discover(paths, storage=cat.settings.storage, **_reading(reading, fragment_rows))
     inputs = plan_inputs(cat, dataset, sources, name=said.source or name, kind=kind, given=dict(mapping or {}), key=key)
     created = dataset is None
@@ -128,8 +137,17 @@ def ingest(
             work = Work(cat, dataset, inputs, key_, record.id, said.source or name, said.licence or dataset.licence,
                         fragment_rows, keep_going, progress)  # fmt: skip
             outcome = stream(work)
+            held = check_new(cat, dataset, outcome.fragments) if checks else None
+            if held is not None:
+                accept(name, held, max_held)
+            if dry_run:
+                report = _report(cat, work, outcome, 0)
+                report.held, report.status, report.ref = held, "dry run", name
+                forget(cat, key_)
+                return _undone(cat, dataset, created, report, began)
             version = commit(work, outcome, expected, note=said.note or "")
             report = _report(cat, work, outcome, version)
+            report.held = held
     except (BadInput, Refused, Missing):
         forget(cat, key_)
         if created:
@@ -198,6 +216,20 @@ def _create(cat: Catalog, name: str, kind: str, said: Facts) -> Dataset:
         if dataset is None or dataset.kind != kind:
             raise
         return dataset
+
+
+def _undone(cat: Catalog, dataset: Dataset, created: bool, report: IngestReport, began: float) -> IngestReport:
+    """End a dry run: what it wrote is left to `strata gc`, and the dataset it created is gone."""
+    if created:
+        with cat.session() as session:
+            session.delete(session.get(Name, dataset.name))
+            held = session.get(Dataset, dataset.id)
+            assert held is not None
+            held.dropped = now()
+            session.add(held)
+            session.commit()
+    report.seconds = time.monotonic() - began
+    return report
 
 
 def _undo(cat: Catalog, dataset_id: str) -> None:

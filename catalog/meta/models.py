@@ -296,6 +296,8 @@ class EvalPolicy(SQLModel, table=True):
 class StandingSegment(SQLModel, table=True):
     """A sorted run of the standing index: the rows of one dataset that one range of versions added."""
 
+    __table_args__ = (UniqueConstraint("dataset_id", "sketch", "first"),)
+
     id: str = Field(default_factory=new_id, primary_key=True)
     dataset_id: str = Field(index=True)
     sketch: str  # method and version of the near-duplicate keys

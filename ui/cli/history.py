@@ -29,6 +29,13 @@ def trace(
     eval_: Annotated[
         str | None, typer.Option("--eval", metavar="NAME", help="Follow the items of an eval: who holds each.")
     ] = None,
+    pair: Annotated[
+        tuple[str, str] | None,
+        typer.Option(metavar="A B", help="Two sample ids: why they are duplicates, which is kept."),
+    ] = None,
+    overlap: Annotated[
+        str | None, typer.Option(metavar="dataset|source|tier", help="Rows that groups share, over the whole catalog.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Say all that is known of one sample: where it came from, where it is, why it was dropped, which mixes serve it.
@@ -37,11 +44,19 @@ def trace(
 
     Example: strata trace 51b6321257f8
              strata trace --eval gsm8k > leaks.md
+             strata trace --pair 51b6321257f8 9c02ab417d33
+             strata trace --overlap tier
     """
-    if (sample is None) == (eval_ is None):
+    if sum(given is not None for given in (sample, eval_, pair, overlap)) != 1:
         from catalog.errors import BadInput
 
-        raise BadInput("say what to trace: a sample id, or --eval NAME")
+        raise BadInput("say what to trace: a sample id, --eval NAME, --pair A B or --overlap source")
+    if pair is not None:
+        _pair(pair, json)
+        return
+    if overlap is not None:
+        _overlap(overlap, json)
+        return
     if eval_ is not None:
         from catalog.leaks import markdown, trace_eval
 
@@ -62,6 +77,34 @@ def trace(
             print(f"served by {mix['mix']}" if isinstance(mix, dict) and "mix" in mix else f"served by {mix}")
 
     emit(json, held, human)
+
+
+def _pair(pair: tuple[str, str], json: bool) -> None:
+    from catalog.index.keepers import explain_pair
+
+    held = explain_pair(opened(), *pair)
+
+    def human() -> None:
+        table(held["rows"], ["dataset", "tier", "sample_id", "source", "licence", "created", "chars"])
+        facts({
+            "same content": held["same_content"], "Jaccard of word 5-grams": held["jaccard"], "by signature": held["estimate"],
+            "equal bands": f"{len(held['bands'])} of 14", "duplicates": held["near"],
+            "kept": f"{held['keeper']} of {held['keeper_dataset']}, by {held['because']}",
+        })  # fmt: skip
+
+    emit(json, held, human)
+
+
+def _overlap(by: str, json: bool) -> None:
+    from catalog.index.matrix import overlap_matrix
+
+    held = overlap_matrix(opened(), by)
+    names = [group["name"] for group in held["groups"]]
+    rows = [
+        {by: group["name"], "rows": group["rows"], **{f"in {name}": count for name, count in zip(names, counts)}}
+        for group, counts in zip(held["groups"], held["shared"], strict=True)
+    ]
+    emit(json, held, lambda: table(rows, [by, "rows", *(f"in {name}" for name in names)], as_named=True))
 
 
 def lineage(ref: Ref, json: Json = False) -> None:

@@ -107,6 +107,24 @@ def ingest(
     overlap: Annotated[
         bool, typer.Option("--overlap", help="Also count rows that another dataset holds.", rich_help_panel=ROWS)
     ] = False,
+    check_held: Annotated[
+        bool,
+        typer.Option(
+            "--check-held",
+            help="Say what share is held already, or in published mixes, and which evals it leaks.",
+            rich_help_panel=ROWS,
+        ),
+    ] = False,
+    max_held: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE", min=0, max=1, help="Refuse when more than this share is held.", rich_help_panel=ROWS
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Read and check everything; publish nothing.", rich_help_panel=ROWS),
+    ] = False,
     infer: Annotated[
         bool, typer.Option("--infer", help="Only propose the mapping, with five rendered rows.", rich_help_panel=ROWS)
     ] = False,
@@ -148,9 +166,9 @@ def ingest(
     with progress(f"ingest {as_}") as show:
         report = cat.ingest(
             paths, as_, kind=kind, mapping=mapping, key=key, reading=reading, keep_going=keep_going, overlap=overlap,
-            progress=show, **{name: value for name, value in facts_.items() if value is not None},
+            progress=show, check_held=check_held, max_held=max_held, dry_run=dry_run, **{name: value for name, value in facts_.items() if value is not None},
         )  # fmt: skip
-    if leaks is not None or on_leak is not None:
+    if (leaks is not None or on_leak is not None) and not dry_run:
         from catalog.evals import declare
 
         declare(cat, as_, fields=leaks.split(",") if leaks is not None else None, action=on_leak)
@@ -176,6 +194,8 @@ def _report(report: Any) -> None:
         "mapping": f"{report.mapping.kind}: {report.mapping.why}", "licence": report.licence or "none stated (--licence ID)",
         "rate": f"{report.rows_per_second:,.0f} records/s" if report.seconds and counts["in"] else None,
         "overlap with the catalog": f"{100 * report.overlap:.1f} %" if report.overlap is not None else None,
+        "held already": report.held.said() if report.held else None,
+        "held by": ", ".join(f"{name} {count:,}" for name, count in report.held.datasets.most_common(5)) if report.held else None,
     })  # fmt: skip
     for reason, count in report.reasons.items():
         print(f"quarantined {number(count)}: {reason}")

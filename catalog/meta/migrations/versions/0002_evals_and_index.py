@@ -32,6 +32,7 @@ def upgrade() -> None:
         sa.Column("file", sa.String(), nullable=False),
         sa.Column("created", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("dataset_id", "sketch", "first"),
     )
     op.create_index("ix_standingsegment_dataset_id", "standingsegment", ["dataset_id"])
 
