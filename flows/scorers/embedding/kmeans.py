@@ -15,7 +15,10 @@ from pydantic import Field
 from catalog import states
 from catalog.errors import BadInput
 from catalog.plugins import Context, Out, Scan, scorer
-from flows.scorers.embedding.minilm import DIMENSIONS, EmbeddingParams
+from flows.scorers.embedding._vectors import sample_vectors
+from flows.scorers.embedding._vectors import unit as _unit
+from flows.scorers.embedding._vectors import unit_vectors as _vectors
+from flows.scorers.embedding.minilm import EmbeddingParams
 
 FULL_ROWS = 20_000
 """Up to this many rows Lloyd's algorithm, beyond it mini-batches."""
@@ -35,7 +38,7 @@ def fit(scan: Scan, ctx: Context) -> dict:
 
     params = ctx.params
     seed = int(np.random.SeedSequence([ctx.seed, params.seed]).generate_state(1)[0])
-    points, seen = _sample(scan, params.sample, seed)
+    points, seen = sample_vectors(scan, params.sample, seed)
     if not len(points):
         raise BadInput("kmeans: no row has an embedding, so there is nothing to cluster; score rows that have text")
     k = min(params.clusters, len(np.unique(points, axis=0)))
@@ -51,36 +54,6 @@ def fit(scan: Scan, ctx: Context) -> dict:
     order = np.argsort(-np.bincount(labels, minlength=k), kind="stable")
     report = {"rows": seen, "fitted_on": len(points), "clusters": k, "inertia": float(model.inertia_)}
     return {"centroids": centroids[order], "report": report}
-
-
-def _sample(scan: Scan, size: int, seed: int) -> tuple[np.ndarray, int]:
-    """Unit vectors of the rows with the `size` lowest hashes, in hash order, and the number of rows with a vector."""
-    import xxhash
-
-    points, keys, seen = np.empty((0, DIMENSIONS), np.float32), np.empty(0, np.uint64), 0
-    for batch in scan():
-        vectors, rows = _vectors(batch)
-        ids = batch.column("sample_id").take(pa.array(rows)).to_pylist()
-        hashes = np.fromiter((xxhash.xxh64_intdigest(i.encode(), seed) for i in ids), np.uint64, len(ids))
-        points, keys, seen = np.concatenate([points, vectors]), np.concatenate([keys, hashes]), seen + len(rows)
-        if len(keys) > 2 * size:
-            kept = np.argpartition(keys, size)[:size]
-            points, keys = points[kept], keys[kept]
-    kept = np.argsort(keys, kind="stable")[:size]
-    return points[kept], seen
-
-
-def _vectors(batch: pa.RecordBatch) -> tuple[np.ndarray, np.ndarray]:
-    """Unit vectors of the rows that have one, all of it numbers, and which rows these are."""
-    column = batch.column("embedding")
-    rows = np.flatnonzero(column.is_valid().to_numpy(zero_copy_only=False))
-    points = column.drop_null().flatten().to_numpy(zero_copy_only=False).reshape(-1, DIMENSIONS).astype(np.float32)
-    whole = np.isfinite(points).all(axis=1)
-    return _unit(points[whole]), rows[whole]
-
-
-def _unit(vectors: np.ndarray) -> np.ndarray:
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
 @scorer(
