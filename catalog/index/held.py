@@ -93,17 +93,15 @@ def matches(
     segment: Segment, words: np.ndarray, keys: np.ndarray, has: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Queries of equal content, queries that share a key, and the segment's rows of both, in that order."""
-    asked, at = hits(segment.content[:, 0], segment.content_row, words[:, 0])
-    place = np.empty(segment.rows.size, np.int64)
-    place[segment.content_row] = np.arange(segment.rows.size)
-    true = segment.content[place[at], 1] == words[asked, 1]
-    asked, at = asked[true], at[true]
+    asked, at = hits(segment.content[0], words[:, 0])
+    true = segment.content[1][at] == words[asked, 1]
+    asked, at = asked[true], segment.content_row[at[true]].astype(np.int64)
     owners = np.flatnonzero(has)
     like, rows = [np.empty(0, np.int64)], [at]
     for band in range(segment.keys.shape[0]):
-        query, row = hits(segment.keys[band], segment.keys_row[band], keys[owners, band])
+        query, place = hits(segment.keys[band], keys[owners, band])
         like.append(owners[query])
-        rows.append(row)
+        rows.append(segment.keys_row[band][place].astype(np.int64))
     return asked, np.concatenate(like), np.concatenate(rows)
 
 

@@ -37,7 +37,9 @@ def overlap_matrix(cat: Catalog, by: str = "dataset", *, near: bool = True) -> d
     starts = np.append(0, np.cumsum([segment.rows.size for _, segment in index])).astype(np.int64)
     groups = np.concatenate(group).astype(np.int64) if group else np.empty(0, np.int64)
     masks, twins = np.zeros(groups.size, np.uint64), np.zeros(groups.size, bool)
-    passes = [([s.content.view("V16").ravel() for _, s in index], [s.content_row for _, s in index])]
+    passes = [
+        ([np.ascontiguousarray(s.content.T).view("V16").ravel() for _, s in index], [s.content_row for _, s in index])
+    ]
     if near and index:
         for band in range(index[0][1].keys.shape[0]):
             passes.append(([s.keys[band] for _, s in index], [s.keys_row[band] for _, s in index]))

@@ -22,7 +22,7 @@ ARRAYS = ("rows", "source", "content", "content_row", "keys", "keys_row")
 class Segment:
     """rows: stable row ids. source: index into `sources`. content, keys: sorted; content_row, keys_row: whose they are.
 
-    keys and keys_row are (bands, entries); a row without words has no entry.
+    content is (2, rows), its halves; keys and keys_row are (bands, entries); a row without words has no entry.
     """
 
     rows: np.ndarray
@@ -50,7 +50,7 @@ def build(
         rows.astype(np.uint64),
         source.astype(np.uint32),
         sources,
-        np.ascontiguousarray(content[order]),
+        np.ascontiguousarray(content[order].T),
         order.astype(np.uint32),
         np.take_along_axis(by_band, places, axis=1),
         owners[places],
@@ -61,7 +61,7 @@ def unsorted(segment: Segment) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Content words, keys and who has keys, in the order of `rows` again."""
     count = segment.rows.size
     content = np.empty((count, 2), np.uint64)
-    content[segment.content_row] = segment.content
+    content[segment.content_row] = segment.content.T
     keys, held = np.zeros((count, segment.keys.shape[0]), np.uint64), np.zeros(count, bool)
     for band in range(segment.keys.shape[0]):
         keys[segment.keys_row[band], band] = segment.keys[band]
@@ -105,8 +105,8 @@ def load(folder: Path) -> Segment | None:
     return Segment(sources=orjson.loads((folder / "sources.json").read_bytes()), **held)
 
 
-def hits(table: np.ndarray, owners: np.ndarray, asked: np.ndarray, most: int = 64) -> tuple[np.ndarray, np.ndarray]:
-    """(query, row) pairs of equal keys; of a key that stands more than `most` times, the first `most`.
+def hits(table: np.ndarray, asked: np.ndarray, most: int = 64) -> tuple[np.ndarray, np.ndarray]:
+    """(query, place in the table) pairs of equal keys; of a key that stands more than `most` times, the first `most`.
 
     The queries are looked up in order, so that a large table is read forwards.
     """
@@ -118,4 +118,4 @@ def hits(table: np.ndarray, owners: np.ndarray, asked: np.ndarray, most: int = 6
     low = low[found]
     width = np.minimum(np.searchsorted(table, asked[order[found]], side="right") - low, most)
     at = np.repeat(low - np.cumsum(width) + width, width) + np.arange(width.sum())
-    return np.repeat(order[found], width), owners[at].astype(np.int64)
+    return np.repeat(order[found], width), at
