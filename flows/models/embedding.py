@@ -1,9 +1,15 @@
-"""Sentence vectors: mean of the last hidden states over real tokens, scaled to length one."""
+"""Sentence vectors: the last hidden states of the real tokens pooled into one vector, scaled to length one.
+
+mean      their mean (Reimers and Gurevych 2019, arXiv:1908.10084)
+weighted  their mean weighted by position, 1, 2, ... (Muennighoff 2022, SGPT, arXiv:2202.08904; RDS+, arXiv:2503.01807)
+cls       the first token's
+last      the last token's
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +26,7 @@ def embed_texts(
     encoder: Encoder,
     texts: Sequence[str],
     max_tokens: int = 256,
+    pooling: str = "mean",
     *,
     tick: Callable[[int], None] = lambda rows: None,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -38,12 +45,12 @@ def embed_texts(
     with torch.inference_mode():
         for group in batches_by_length([len(ids[i]) for i in rows], BUDGET[encoder.device.partition(":")[0]]):
             chosen = rows[group]
-            vectors[chosen] = _embed_batch(encoder, [ids[i] for i in chosen])
+            vectors[chosen] = _embed_batch(encoder, [ids[i] for i in chosen], pooling)
             tick(len(group))
     return vectors, valid
 
 
-def _embed_batch(encoder: Encoder, ids: list[list[int]]) -> np.ndarray:
+def _embed_batch(encoder: Encoder, ids: list[list[int]], pooling: str) -> np.ndarray:
     import torch
 
     width = len(ids[0])
@@ -54,6 +61,14 @@ def _embed_batch(encoder: Encoder, ids: list[list[int]]) -> np.ndarray:
         mask[row, : len(sequence)] = 1
     padded, mask = padded.to(encoder.device), mask.to(encoder.device)
     hidden = encoder.model(input_ids=padded, attention_mask=mask).last_hidden_state.float()
-    weights = mask[..., None].float()
-    mean = (hidden * weights).sum(1) / weights.sum(1)
-    return torch.nn.functional.normalize(mean, dim=1).cpu().numpy()
+    return torch.nn.functional.normalize(_pool(hidden, mask, pooling), dim=1).cpu().numpy()
+
+
+def _pool(hidden: Any, mask: Any, pooling: str) -> Any:
+    """One vector a row; real tokens come first."""
+    if pooling == "cls":
+        return hidden[:, 0]
+    if pooling == "last":
+        return hidden[range(len(hidden)), mask.sum(1) - 1]
+    weights = mask.float() if pooling == "mean" else mask.cumsum(1).float() * mask
+    return (hidden * weights[..., None]).sum(1) / weights.sum(1, keepdim=True)

@@ -63,6 +63,22 @@ def test_vectors_are_the_normalised_mean_over_real_tokens(model):
         assert got[row] == pytest.approx((mean / mean.norm()).numpy(), abs=1e-5)
 
 
+@pytest.mark.parametrize("pooling", ["weighted", "cls", "last"])
+def test_other_poolings_equal_their_definition(model, pooling):
+    import torch
+    from transformers import AutoModel
+
+    net = AutoModel.from_pretrained(model, dtype=torch.float64, attn_implementation="eager").eval()
+    texts = sentences(8, low=1, high=40)
+    got = matrix(embed(texts, model, pooling=pooling)["embedding"])
+    for row, text in enumerate(texts):
+        with torch.inference_mode():
+            states = net(input_ids=torch.tensor([load_encoder(model).tokenizer.encode(text).ids])).last_hidden_state[0]
+        place = np.arange(1, len(states) + 1)
+        want = {"weighted": place @ states.numpy(), "cls": states[0].numpy(), "last": states[-1].numpy()}[pooling]
+        assert got[row] == pytest.approx(want / np.linalg.norm(want), abs=1e-5)
+
+
 def test_vectors_do_not_depend_on_batches(model):
     texts = sentences(20, seed=5, low=1, high=60)
     whole = matrix(embed(texts, model)["embedding"])

@@ -69,5 +69,5 @@ def target_vectors(ctx: Context, size: int) -> tuple[np.ndarray, int]:
                 entry = (-xxh64_intdigest(row.encode(), ctx.seed), row, text)
                 (heapq.heappush if len(held) < size else heapq.heappushpop)(held, entry)
     texts = [text for _, _, text in sorted(held, reverse=True)]
-    vectors, valid = embed_texts(load_sentence_encoder(ctx), texts, ctx.params.max_tokens)
+    vectors, valid = embed_texts(load_sentence_encoder(ctx), texts, ctx.params.max_tokens, ctx.params.pooling)
     return unit(vectors[valid]), seen

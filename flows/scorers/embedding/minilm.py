@@ -7,7 +7,7 @@ all-MiniLM-L6-v2 is a MiniLM (Wang et al. 2020, arXiv:2002.10957) trained in the
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -27,6 +27,9 @@ class EmbeddingParams(BaseModel):
         "minilm-l6", min_length=1, description="minilm-l6, a local folder or a Hugging Face id with 384 dimensions"
     )
     max_tokens: int = Field(256, ge=8, le=8192, description="tokens of a text that are read, special ones included")
+    pooling: Literal["mean", "weighted", "cls", "last"] = Field(
+        "mean", description="how tokens become one vector: mean, mean weighted by position, first token, last token"
+    )
 
 
 def load_sentence_encoder(ctx: Context) -> Any:
@@ -73,7 +76,7 @@ def minilm(batch: pa.RecordBatch, ctx: Context) -> dict[str, pa.Array]:
     from flows.models import embed_texts
 
     texts = [text or "" for text in batch.column("text").to_pylist()]
-    vectors, valid = embed_texts(ctx.model, texts, ctx.params.max_tokens, tick=ctx.tick)
+    vectors, valid = embed_texts(ctx.model, texts, ctx.params.max_tokens, ctx.params.pooling, tick=ctx.tick)
     flat = pa.array(np.ascontiguousarray(vectors).reshape(-1), pa.float32())
     embedding = pa.FixedSizeListArray.from_arrays(flat, DIMENSIONS, mask=pa.array(~valid, pa.bool_()))
     return {
