@@ -79,7 +79,7 @@ class Plan:
         for step in self.todo:
             plugin = step.plugin
             made_in = max((home[column] for column in step.inputs.values() if column in home), default=-1)
-            own_fit = plugin.pattern == "fit" and plugin.fit_on == "self"
+            own_fit = fits_on_rows(plugin)
             first = made_in + 1 if (own_fit or plugin.pattern == "global") and made_in >= 0 else max(made_in, 0)
             at = next((i for i in range(first, len(stages)) if _joins(stages[i], step, i == made_in)), None)
             if at is None:
