@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -10,7 +10,7 @@ import pyarrow as pa
 from catalog import states
 from catalog.plugins import Out
 
-Values = dict[str, float | int | None]
+Values = Mapping[str, float | int | None]
 
 
 def score_rows(

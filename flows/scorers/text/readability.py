@@ -29,7 +29,7 @@ SILENT = re.compile(r"(?:[^aeiouy]|[aeiou][^aeiouy])(?:e|es|ely|eness|eless|emen
 LOUD = re.compile(r"[^aeiouyl]les?$|(?:[sxzcg]|[sc]h)es$|[td]ed$")
 
 
-IRREGULAR = dict.fromkeys("every people business something sometimes someone evening".split(), 2)
+IRREGULAR: dict[str, int] = dict.fromkeys("every people business something sometimes someone evening".split(), 2)
 IRREGULAR |= dict.fromkeys("idea area ideas areas".split(), 3) | {"science": 2, "sciences": 3}
 
 
