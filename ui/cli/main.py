@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ui.cli import admin, compare, history, ingest, lifecycle, mix, places, promote, query, score, select
+from ui.cli import admin, clusters, compare, history, ingest, lifecycle, mix, places, promote, query, score, select
 from ui.cli.help import Command, Group
 from ui.cli.output import HOME, note
 
@@ -35,7 +35,7 @@ PANELS: dict[str, list[tuple[str, Callable[..., Any]]]] = {
     "Data in": [("init", admin.init), ("ingest", ingest.ingest)],
     "Look": [
         ("datasets", query.datasets), ("show", query.show), ("card", history.card), ("lineage", history.lineage),
-        ("trace", history.trace), ("diff", history.diff), ("compare", compare.compare), ("sql", query.sql), ("search", query.search),
+        ("trace", history.trace), ("diff", history.diff), ("compare", compare.compare), ("clusters", clusters.clusters), ("sql", query.sql), ("search", query.search),
         ("explore", query.explore), ("confounds", query.confounds),
         ("index", query.index),
     ],

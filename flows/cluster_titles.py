@@ -1,0 +1,58 @@
+"""Readable titles of clusters: the words that tell each cluster from the others, by class-based TF-IDF.
+
+Grootendorst 2022, "BERTopic", arXiv:2203.05794: all texts of a cluster are one document; the weight of word t in cluster
+c is tf(t, c) * log(1 + A / f(t)), with tf the count of t in c over the words of c, f(t) the count of t in all clusters
+and A the mean number of words a cluster. Words are runs of letters and digits, case folded.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from typing import Any
+
+from catalog.catalog import Catalog
+from catalog.errors import BadInput, NotFound
+
+_WORD = re.compile(r"[^\W_]{2,}")
+_KEPT = 50_000
+"""Different words of a cluster that are held while counting; the rarest are let go beyond twice as many."""
+
+
+def cluster_titles(cat: Catalog, ref: str, *, column: str = "cluster", words: int = 6) -> list[dict[str, Any]]:
+    """[{"cluster", "rows", "title", "words": {word: weight}}], largest first, from the column of cluster numbers."""
+    counts: dict[int, Counter] = defaultdict(Counter)
+    rows: Counter = Counter()
+    try:
+        for batch in cat.scan(ref, [column, "text"]):
+            for cluster, text in zip(batch[column].to_pylist(), batch["text"].to_pylist()):
+                if cluster is None or not text:
+                    continue
+                rows[cluster] += 1
+                held = counts[cluster]
+                held.update(_WORD.findall(text.casefold()))
+                if len(held) > 2 * _KEPT:
+                    counts[cluster] = Counter(dict(held.most_common(_KEPT)))
+    except NotFound as error:
+        if error.facts.get("name") != column:
+            raise
+        raise BadInput(f"{ref} has no column {column}; compute it: strata score {ref} kmeans") from None
+    weights = class_tf_idf(counts)
+    return [
+        {"cluster": cluster, "rows": rows[cluster], "title": ", ".join(best), "words": best}
+        for cluster, _ in rows.most_common()
+        for best in [dict(sorted(weights[cluster].items(), key=lambda item: (-item[1], item[0]))[:words])]
+    ]
+
+
+def class_tf_idf(counts: dict[int, Counter]) -> dict[int, dict[str, float]]:
+    """Weight of every word in every cluster, from the word counts of the clusters."""
+    everywhere: Counter = Counter()
+    for held in counts.values():
+        everywhere.update(held)
+    mean = everywhere.total() / max(len(counts), 1)
+    return {
+        cluster: {word: n / held.total() * math.log(1 + mean / everywhere[word]) for word, n in held.items()}
+        for cluster, held in counts.items()
+    }
