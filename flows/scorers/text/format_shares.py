@@ -44,7 +44,7 @@ def solid(text: str) -> int:
 
 def line_forms(text: str) -> dict[str, int]:
     """Characters of the lines of each form."""
-    held = dict.fromkeys(FORMS, 0)
+    held: dict[str, int] = {name: 0 for name in FORMS}
     fence = ""
     for line in text.splitlines():
         mark = FENCE.match(line)
