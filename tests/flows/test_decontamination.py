@@ -22,6 +22,8 @@ DATA = Path(__file__).resolve().parents[2] / "examples" / "data"
 ITEMS = [json.loads(line)["question"] for line in (DATA / "eval_gsm8k_test.jsonl").read_text().splitlines()[:150]]
 PAGES = [json.loads(line)["text"] for line in (DATA / "web_quality_dclm.jsonl").read_text().splitlines()[:120]]
 
+ORACLES = {"eval_nearest": "cosines in a loop over the encoder's vectors"}
+
 
 def renumbered(text: str) -> str:
     rng = random.Random(text)
@@ -149,3 +151,25 @@ def test_an_edit_cuts_the_spans_in_a_promotion(cat, tmp_path):
         promote(cat, "web", to="L1", name="web-l1", recipe=body)
     with pytest.raises(Refused, match="web-l1 cannot enter L1"):
         promote(cat, "web", to="L1", name="web-l1", recipe={**body, "edits": ["cut_leaks"]})
+
+
+def test_the_nearest_item_is_that_of_a_loop(tmp_path):
+    import numpy as np
+    import pyarrow as pa
+
+    from catalog.plugins import Context, EvalSet, get_scorer
+    from flows.models import embed_texts, load_encoder
+
+    plugin, rows = get_scorer("eval_nearest"), [ITEMS[3].replace("every", "each"), PAGES[0], ITEMS[5]]
+    evals = pa.record_batch({"sample_id": [f"{k:032x}" for k in range(8)], "text": ITEMS[:8]})
+    ctx = Context(params=plugin.parse_params({}), evals=(EvalSet("gsm8k@v1", lambda wanted=None: iter([evals])),))
+    assert plugin.fit is not None
+    ctx.state = plugin.fit(lambda: iter(()), ctx)
+    encoder = load_encoder("minilm-l6")
+    points, items = (embed_texts(encoder, texts)[0] for texts in (rows, ITEMS[:8]))
+    held = pa.FixedSizeListArray.from_arrays(pa.array(points.ravel()), 384)
+    got = plugin.function(pa.record_batch({"embedding": held}), ctx)
+    want = [[float(np.dot(a, b) / np.linalg.norm(a) / np.linalg.norm(b)) for b in items] for a in points]
+    assert got["eval_nearest"].to_pylist() == pytest.approx([max(row) for row in want], abs=1e-5)
+    assert got["eval_nearest_item"].to_pylist() == [f"gsm8k@v1#{int(np.argmax(row)):032x}" for row in want]
+    assert got["eval_nearest_item"].to_pylist()[0].endswith("3")

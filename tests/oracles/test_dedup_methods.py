@@ -14,6 +14,13 @@ from catalog.errors import Refused
 from catalog.plugins import Context, get_scorer
 from flows.scorers.dedup.semdedup import earlier
 
+ORACLES = {
+    "unit_dup": "a loop over the units of every text",
+    "substring_dup": "a loop over every window of every text",
+    "semdedup": "the quadratic loop per cluster, earlier rows counted though removed",
+    "d4": "the two steps by sorting; the centroid in closed form",
+}
+
 
 def solve(name, columns, step=7, **params):
     plugin = get_scorer(name)

@@ -18,7 +18,6 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
 from catalog.plugins import EvalSet
 from flows.scorers.ngram._hashing import ngram_hashes, owners, word_hashes
@@ -191,7 +190,3 @@ def packed_ids(ids: list[str]) -> np.ndarray:
 
     rows = [bytes.fromhex(i) if re.fullmatch("[0-9a-f]{32}", i) else xxh3_128_digest(i.encode()) for i in ids]
     return np.frombuffer(b"".join(rows), np.uint8).reshape(-1, 16)
-
-
-def no_list(rows: int) -> pa.Array:
-    return pa.nulls(rows, pa.string())
