@@ -33,6 +33,14 @@ SCORERS = (
     "pii",
     "secrets",
     "token_count",
+    "rpv2_signals",
+    "refinedweb_lines",
+    "readability",
+    "lexical_diversity",
+    "compression",
+    "starcoder_code",
+    "format_shares",
+    "pii_ids",
 )
 RULES = SCORERS[:4]
 TOGETHER = "the first four"
