@@ -10,6 +10,8 @@ import pytest
 
 from flows.scorers.ngram._fasttext import fnv, margins, pair_buckets, tokens, train
 
+ORACLES = {"fasttext_quality": "fasttext-wheel 0.9.2, one thread: probabilities within 5e-7"}
+
 GOLDEN = json.loads((Path(__file__).parent / "data" / "fasttext_golden.json").read_text(encoding="utf-8"))
 REPORTED = 1e-5  # the package reports exp(log(p + 1e-5))
 

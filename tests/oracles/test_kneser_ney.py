@@ -12,6 +12,8 @@ import pytest
 from flows.scorers.ngram._hashing import word_hashes
 from flows.scorers.ngram._kneser_ney import estimate, log_probabilities, sentences
 
+ORACLES = {"ngram_perplexity": "the definition over tuples of words, within 1e-9; sums to one"}
+
 LETTERS = "abcdefghij"
 
 

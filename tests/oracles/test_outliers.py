@@ -10,6 +10,11 @@ from catalog.errors import BadInput
 from catalog.plugins import Context, get_scorer
 from flows.scorers.embedding._vectors import unit
 
+ORACLES = {
+    "outliers": "scikit-learn's LocalOutlierFactor, within 1e-5",
+    "target_similarity": "the plain product of vectors",
+}
+
 
 def scan_of(points: np.ndarray, rows: int = 97):
     ids = [f"{i:032x}" for i in range(len(points))]
