@@ -212,7 +212,7 @@ def run_selector(selector: Selector, rows: pa.Table, budget: Budget, choice: Cho
 
 def _candidates(cat: Catalog, asked: _Asked) -> tuple[pa.Table, np.ndarray, dict[str, int]]:
     """Rows that have a value in every column the selector reads, their row ids, and how many were read and left out."""
-    names = list(dict.fromkeys(["sample_id", *asked.columns, *([asked.tokens] if asked.tokens else [])]))
+    names: list[str] = list(dict.fromkeys(["sample_id", *asked.columns, *([asked.tokens] if asked.tokens else [])]))
     parts, read = [], {"rows": 0, "without a value": 0}
     scan = cat.scan(asked.found.ref, names, where=asked.where, missing=asked.missing, batch_rows=65536,
                     with_row_id=True, at=asked.found.dataset.lance_version)  # fmt: skip

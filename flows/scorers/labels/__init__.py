@@ -1,0 +1,1 @@
+"""Scorers of labels: which ones are likely wrong."""
