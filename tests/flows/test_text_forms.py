@@ -13,6 +13,10 @@ from flows.scorers.text.refinedweb_lines import line_class, pattern_words
 from flows.scorers.text.refinedweb_lines import measure as refined
 from flows.scorers.text.starcoder_code import visible_length
 
+ORACLES = {
+    "starcoder_code": "plain Python over characters and lines",
+}
+
 
 def _score(name: str, texts: list[str | None]) -> dict[str, list]:
     scorer = get_scorer(name)

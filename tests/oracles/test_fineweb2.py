@@ -18,6 +18,10 @@ from flows.scorers.text.fineweb_lines import line_measures
 from flows.scorers.text.gopher_quality import quality
 from flows.scorers.text.gopher_repetition import repetition
 
+ORACLES = {
+    "fineweb2": "datatrove's filters with the released configurations: the same rules broken, verdicts by language",
+}
+
 HELD = json.loads((Path(__file__).parent / "data/fineweb2_golden.json").read_text("utf-8"))
 RULES = {
     "dup_line_frac": "dup_line_frac",

@@ -11,6 +11,10 @@ import pytest
 from catalog.plugins import Context, get_scorer
 from flows.scorers.text.pii_ids import KINDS, PATTERNS, find_ids
 
+ORACLES = {
+    "pii_ids": "presidio-analyzer's recognisers",
+}
+
 GOLDEN = json.loads((Path(__file__).parent / "data/presidio_golden.json").read_text("utf-8"))
 
 

@@ -16,6 +16,21 @@ from flows.selectors.dpp import greedy_map
 from flows.selectors.facility_location import lazy_greedy
 from flows.selectors.subsample import inclusion
 
+ORACLES = {
+    "facility_location": "apricot-select: the same order and gains; naive greedy",
+    "kcenter": "twice the optimum by enumeration; the plain loop",
+    "dpp": "numpy's slogdet, increment by increment",
+    "deita": "the quadratic loop, one row a batch",
+    "softmax": "QuRating's probabilities, by simulation",
+    "gumbel_topk": "drawing one after another without replacement, by simulation",
+    "soft_cap": "the counts of the authors' loop",
+    "stratified": "the shares asked for, counted",
+    "rs2": "rounds share no row until all are used",
+    "topk": "sorting in plain Python",
+    "random": "equal shares, by simulation",
+    "quantile_band": "numpy's quantiles",
+}
+
 GOLDEN = json.loads((Path(__file__).parent / "data" / "apricot_golden.json").read_text())
 
 
@@ -284,3 +299,23 @@ def test_rounds_of_rs2_share_no_row_until_all_are_used():
     assert len(rounds[4]) == 12 and len(np.intersect1d(rounds[4], rounds[0])) > 0
     free = [run("rs2", {"v": np.zeros(50)}, 12, round=r, replacement=True).order for r in range(5)]
     assert len(np.unique(np.concatenate(free))) < 50
+
+
+def test_topk_is_a_sort():
+    values = np.random.default_rng(1).integers(0, 20, 60)
+    wanted = sorted(range(60), key=lambda row: (-values[row], row))[:25]
+    assert run("topk", {"v": values}, 25, by="v").order.tolist() == wanted
+    assert (
+        run("topk", {"v": values}, 25, by="v", better="lower").order.tolist()
+        == sorted(range(60), key=lambda row: (values[row], row))[:25]
+    )
+
+
+def test_every_row_is_as_likely_in_a_random_choice_and_in_a_band():
+    values, counts, band = np.arange(40.0), np.zeros(40), np.zeros(40)
+    for seed in range(400):
+        counts[run("random", {"v": values}, 10, seed=seed).order] += 1
+        band[run("quantile_band", {"v": values}, 10, seed=seed, by="v", low=0.25, high=0.75).order] += 1
+    inside = (values >= np.quantile(values, 0.25)) & (values <= np.quantile(values, 0.75))
+    assert np.abs(counts / 400 - 0.25).max() < 5 * np.sqrt(0.25 * 0.75 / 400)
+    assert not band[~inside].any() and np.abs(band[inside] / 400 - 0.5).max() < 5 * np.sqrt(0.25 / 400)

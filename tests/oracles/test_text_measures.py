@@ -16,6 +16,13 @@ from flows.scorers.text.lexical_diversity import mtld
 from flows.scorers.text.readability import Counts, count, formulas, syllables
 from flows.scorers.text.rpv2_signals import signals
 
+ORACLES = {
+    "readability": "textstat on its counts; the printed formulas",
+    "lexical_diversity": "lexicalrichness on its words",
+    "rpv2_signals": "RedPajama-Data's own functions",
+    "compression": "ZIP's ratio to the bit; zlib",
+}
+
 HERE = Path(__file__).parent
 GOLDEN = json.loads((HERE / "data/text_golden.json").read_text("utf-8"))
 
