@@ -76,7 +76,9 @@ def datatrove(texts: list[str], python: str) -> None:
         file = Path(folder) / "texts.jsonl"
         file.write_text("".join(json.dumps({"text": t, "id": str(i)}) + "\n" for i, t in enumerate(texts)), "utf-8")
         script = Path(__file__).with_name("_datatrove_minhash.py")
-        made = subprocess.run([python, "-P", str(script), str(file), folder], capture_output=True, text=True, check=True)
+        made = subprocess.run(
+            [python, "-P", str(script), str(file), folder], capture_output=True, text=True, check=True
+        )
         held = json.loads(made.stdout.splitlines()[-1])
     rate, size = len(texts) / held["cpu"], sum(map(len, texts))
     print(f"{'datatrove':20}{rate:10,.0f}{size / held['cpu'] / 1e6:8.1f}{'':34}{len(texts) - len(held['kept']):13,}")
