@@ -76,6 +76,8 @@ class Scorer:
               A "report" key in the fitted state is recorded with the column (agreement, AUC, counts).
     beyond_content: reads what a content id does not stand for (metadata of a turn): never answered from another dataset.
     load:     load(ctx) -> model; called once a worker, found in ctx.model.
+    columns:  parameters whose values name columns of the dataset (aliases, or outputs of scorers), read beside `reads`;
+              fit_columns: the same, read by the fit alone, so that they need not cover every row (a distilled teacher).
     length:   name of an input whose length the runner may sort by to batch alike lengths (None: file order).
     batch_rows: rows a call at most; the result never depends on it.
     """
@@ -93,6 +95,8 @@ class Scorer:
     fit: Callable[..., dict[str, Any]] | None = None
     fit_on: Literal["self", "target", "evals"] = "self"
     fit_uses_rows: bool = False
+    columns: tuple[str, ...] = ()
+    fit_columns: tuple[str, ...] = ()
     beyond_content: bool = False
     load: Callable[..., Any] | None = None
     kinds: tuple[str, ...] = ()
@@ -113,6 +117,14 @@ class Scorer:
             if out.name == name:
                 return out
         raise NotFound(f"output of scorer {self.name}", name, [o.name for o in self.writes])
+
+    def named_columns(self, params: BaseModel, *, fit_only: bool = False) -> list[str]:
+        """Columns that parameters name; fit_only: those that only the fit reads."""
+        found: list[str] = []
+        for name in self.fit_columns if fit_only else self.columns:
+            value = getattr(params, name)
+            found += [value] if isinstance(value, str) else list(value or ())
+        return [name for name in dict.fromkeys(found) if name]
 
     def parse_params(self, given: dict[str, Any]) -> BaseModel:
         """Validate parameters; a wrong one is a `BadInput` that lists the legal ones."""

@@ -18,7 +18,7 @@ import orjson
 from sqlmodel import select
 
 from catalog.catalog import Catalog, Resolved
-from catalog.errors import BadInput, Missing, Refused
+from catalog.errors import BadInput, Missing, NotFound, Refused
 from catalog.evals import evals
 from catalog.meta.models import ColumnRecord, Recipe
 from catalog.plugins import Scorer, get_scorer, plugins
@@ -236,6 +236,11 @@ def _add(asking: _Asking, scorer: Scorer, given: dict[str, Any], steps: dict[str
         step = _add(asking, upstream, forwarded, steps, asked=False)
         inputs[name], input_prints[name] = step.outputs[name], step.fingerprint
         waits.append(step.state)
+    for name in scorer.named_columns(model):
+        inputs[name], input_prints[name], state = _named(asking, scorer, name, given, steps)
+        waits += [state] if state else []
+    for name in scorer.named_columns(model, fit_only=True):
+        inputs[name], input_prints[name], _ = _named(asking, scorer, name, given, steps, held=True)
     recipe = _recipe(cat, scorer, values, input_prints, asking.target)
     if scorer.cost == "gpu":
         recipe["dtype"] = asking.dtype
@@ -260,6 +265,32 @@ def _add(asking: _Asking, scorer: Scorer, given: dict[str, Any], steps: dict[str
     )
     steps[digest] = step
     return step
+
+
+def _named(
+    asking: _Asking, scorer: Scorer, name: str, given: dict[str, Any], steps: dict[str, Step], *, held: bool = False
+) -> tuple[str, str, str | None]:
+    """Column, fingerprint and state of an input that a parameter names: a column of the dataset, else a scorer's output.
+
+    held: it is learnt from as it is now, so its values count and not its recipe alone.
+    """
+    found = asking.found
+    column = next((column for column in asking.known.values() if column.alias == name), None)
+    if column is not None:
+        print_ = f"{column.fingerprint}:{column.digest}" if held else column.fingerprint
+        return column.physical, print_, column.state
+    if name in field_names(found.dataset.kind):
+        return name, "field", None
+    writer = None if held else _writers().get(name)
+    if writer is None:
+        aliases = [column.alias for column in asking.known.values()]
+        raise NotFound(f"column of {found.dataset.name}", name, aliases, f"scorer {scorer.name} reads it")
+    upstream = get_scorer(writer)
+    forwarded = {
+        k: v for k, v in given.items() if k in upstream.params.model_fields and k not in scorer.params.model_fields
+    }
+    step = _add(asking, upstream, forwarded, steps, asked=False)
+    return step.outputs[name], step.fingerprint, step.state
 
 
 def _recipe(

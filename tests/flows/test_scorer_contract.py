@@ -21,7 +21,7 @@ from catalog import states
 from catalog.errors import BadInput, Missing, StrataError
 from catalog.plugins import FAILED, Context, EvalSet, Scorer, plugins
 from catalog.schema import KINDS, field_names, sample_schema
-from catalog.testing import append_texts, errors_of, sentences, text_dataset, write_jsonl
+from catalog.testing import append_texts, attach_columns, errors_of, sentences, text_dataset, write_jsonl
 from flows import score
 from flows.unit import checked
 
@@ -96,13 +96,26 @@ def batch_of(scorer: Scorer, texts: list[str | None], start: int = 0) -> pa.Reco
     schema = sample_schema((scorer.kinds or ("text",))[0])
     ids = [f"{start + i:032x}" for i in range(len(texts))]
     columns = {"sample_id": pa.array(ids, pa.string()), "content_id": pa.array(_contents(texts), pa.string())}
-    for name in scorer.reads:
+    for name in [*scorer.reads, *_named_columns(scorer).values()]:
         if name in schema.names:
             kind = schema.field(name).type
             columns[name] = pa.array([_field(name, kind, text, start + i) for i, text in enumerate(texts)], kind)
         elif name not in columns:
             columns[name] = pa.array([_upstream(name, text) for text in texts], WRITERS[name].type)
     return pa.record_batch(columns)
+
+
+def _named_columns(scorer: Scorer) -> dict[str, str]:
+    """A column of numbers for each parameter that names columns; `vectors` names one of vectors."""
+    floats = (name for name, out in sorted(WRITERS.items()) if pa.types.is_floating(out.type) and not out.range[0])
+    named = (*scorer.columns, *scorer.fit_columns)
+    return {name: "embedding" if name == "vectors" else next(floats) for name in named}
+
+
+def _columns_given(scorer: Scorer) -> dict[str, object]:
+    lists = {name for name, body in scorer.params.model_fields.items() if "list" in str(body.annotation)}
+    given = {name: [column] if name in lists else column for name, column in _named_columns(scorer).items()}
+    return given | ({"floor": -1.0} if "floor" in scorer.params.model_fields else {})
 
 
 def _contents(texts: list[str | None]) -> list[str]:
@@ -199,6 +212,7 @@ def context(tiny_models):
 
     def make(scorer: Scorer, seed: int = 0, rows=None, target=None) -> Context:
         params, model = _with_model(scorer, tiny_models)
+        params = {**params, **_columns_given(scorer)}
         ctx = Context(params=scorer.parse_params(params), seed=seed, dtype="float32", model=model)
         if scorer.pattern != "fit":
             return ctx
@@ -451,9 +465,14 @@ def _options(cat, folder, scorer: Scorer, tiny_models) -> dict:
 @EVERY
 def test_the_runner_keeps_rows_and_order_and_a_rerun_computes_nothing(name, cat, tmp_path, tiny_models):
     scorer = SCORERS[name]
-    texts = [*sentences(20), *SAME, "?!", TEXTS[8]]
+    texts = [*sentences(60 if scorer.fit_columns else 20), *SAME, "?!", TEXTS[8]]
     ref = _dataset(cat, tmp_path, scorer, texts)
     options = _options(cat, tmp_path, scorer, tiny_models)
+    if named := [column for column in (*scorer.columns, *scorer.fit_columns) if column != "vectors"]:
+        attach_columns(cat, ref, {column: np.arange(len(texts)) * 0.5 for column in named})
+        given = {key: [key] if isinstance(value, list) else key if key in named else value
+                 for key, value in _columns_given(scorer).items() if key != "vectors"}  # fmt: skip
+        options["params"] = {**(options.get("params") or {}), **given}
     before = [batch.to_pydict() for batch in cat.scan(ref, ["sample_id", "text"])]
     report = score(cat, ref, [name], **options)
     assert [batch.to_pydict() for batch in cat.scan(ref, ["sample_id", "text"])] == before

@@ -1,0 +1,1 @@
+"""Scorers that make one column of several."""
