@@ -10,6 +10,8 @@ from catalog.errors import BadInput, NotFound
 from catalog.testing import attach_columns, errors_of, sentences, text_dataset
 from flows import score
 
+ORACLES = {"combine": "formulas written out with numpy and scipy"}
+
 RNG = np.random.default_rng(0)
 A, B = RNG.normal(3, 2, 200), RNG.exponential(5, 200)
 RANKS = [(rankdata(x) - 1) / 199 for x in (A, B)]

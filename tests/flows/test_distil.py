@@ -11,6 +11,8 @@ from catalog.testing import attach_columns, sentences, text_dataset
 from flows import score
 from flows.scorers.combine._students import apply, train
 
+ORACLES = {"distil": "predictions of scikit-learn's trees and ridge, closed form; held-out rows"}
+
 
 def test_a_student_learns_a_sample_and_scores_every_row(cat, tmp_path):
     texts = sentences(400, seed=1)

@@ -10,6 +10,8 @@ import pytest
 
 from flows.scorers.labels._confident import FILTERS, confident_joint, find_issues, self_confidence
 
+ORACLES = {"label_issues": "cleanlab 2.9.0's joint and issues on MNIST's and 20 Newsgroups' published probabilities"}
+
 DATA = Path(__file__).parent / "data"
 GOLDEN = json.loads((DATA / "cleanlab_golden.json").read_text())
 
