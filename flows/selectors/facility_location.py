@@ -17,7 +17,7 @@ from catalog.selectors import Budget, Choice, Chosen, selector
 from flows.selectors._vectors import matrix
 
 BLOCK = 1024  # rows of a block of similarities
-REFRESH = 16  # stale gains recomputed at once
+REFRESH = 16  # stale gains recomputed at once, at first
 
 
 class Params(BaseModel):
@@ -71,11 +71,13 @@ def lazy_greedy(points: np.ndarray, costs: np.ndarray, amount: int) -> tuple[np.
 
 def _next(points: np.ndarray, best: np.ndarray, bound: np.ndarray, fresh: np.ndarray, step: int) -> int:
     """The row of largest gain: stale gains are recomputed from the largest down, until a fresh one leads."""
+    size = REFRESH
     while True:
         at = int(np.argmax(bound))
         if fresh[at] == step:
             return at
-        ahead = np.argpartition(-bound, REFRESH)[:REFRESH] if len(bound) > REFRESH else np.arange(len(bound))
+        ahead = np.argpartition(-bound, size)[:size] if len(bound) > size else np.arange(len(bound))
+        size = min(2 * size, BLOCK)  # where many are stale, larger products are cheaper
         ahead = np.union1d(ahead, at)  # among equal ones it may be left out, and then nothing would move
         stale = ahead[(fresh[ahead] < step) & np.isfinite(bound[ahead])]
         bound[stale] = _gains(points, best, stale)
