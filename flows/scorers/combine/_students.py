@@ -64,7 +64,9 @@ def _network(features: np.ndarray, wanted: np.ndarray, seed: int) -> dict[str, n
     from sklearn.neural_network import MLPRegressor
 
     centre, spread = float(wanted.mean()), float(wanted.std()) or 1.0
-    model = MLPRegressor(hidden_layer_sizes=(64,), alpha=1e-3, max_iter=400, early_stopping=len(wanted) >= 200, random_state=seed)
+    model = MLPRegressor(
+        hidden_layer_sizes=(64,), alpha=1e-3, max_iter=400, early_stopping=len(wanted) >= 200, random_state=seed
+    )
     model.fit(np.asarray(features, np.float64), (wanted - centre) / spread)
     return {"first": model.coefs_[0], "first_bias": model.intercepts_[0], "second": model.coefs_[1],
             "second_bias": model.intercepts_[1], "scale": np.array([centre, spread])}  # fmt: skip
