@@ -121,6 +121,7 @@ def test_a_full_disk_is_one_line_and_changes_nothing(prepared, disk, verb, spare
     assert state(home) != before
 
 
+@pytest.mark.slow
 def test_a_file_that_may_not_grow_is_the_same(prepared, tmp_path):
     home = tmp_path / "home"
     shutil.copytree(prepared / "home", home)
@@ -149,6 +150,7 @@ def test_a_database_that_cannot_be_reached_is_one_line(prepared, tmp_path, monke
     )
 
 
+@pytest.mark.slow
 def test_a_database_that_goes_away_during_an_ingest_is_one_line(tmp_path, postgres, prepared):
     """A real server ends the connections of a running command; the same command completes."""
     import psycopg

@@ -17,12 +17,12 @@ from pydantic import BaseModel, ConfigDict, Field
 from catalog import states
 from catalog.errors import BadInput
 from catalog.plugins import Context, Out, Scan, scorer
+from flows.scorers.combine._held_out import agreement, held_out
 from flows.scorers.combine._students import BUCKETS, apply, train
 from flows.scorers.embedding._vectors import unit_vectors
 from flows.scorers.ngram.quality_linear import _features
 
 LEAST = 50  # graded rows without which no correlation is worth a number
-DRAWS = 1000  # bootstrap
 
 
 class Params(BaseModel):
@@ -91,41 +91,6 @@ def distil(batch: pa.RecordBatch, ctx: Context) -> dict[str, pa.Array]:
         "distilled": pa.array(value, mask=~known),
         "_state": pa.array(np.where(known, states.VALUE, states.UNDEFINED).astype(np.uint8)),
     }
-
-
-def held_out(kind: str, features: Any, wanted: np.ndarray, contents: list[str], folds: int, seed: int) -> np.ndarray:
-    """Predictions for each row by students that did not see its content."""
-    from sklearn.model_selection import GroupKFold
-
-    count = min(folds, len(set(contents)))
-    if count < 2:
-        raise BadInput("distil: all graded rows have the same content, so nothing can be held out; score other rows")
-    guess = np.zeros(len(wanted))
-    for learn, test in GroupKFold(count, shuffle=True, random_state=seed).split(wanted, groups=contents):
-        guess[test] = apply(kind, train(kind, features[learn], wanted[learn], seed), features[test])
-    return guess
-
-
-def agreement(guess: np.ndarray, wanted: np.ndarray, length: np.ndarray, seed: int) -> dict[str, Any]:
-    """Spearman with a percentile bootstrap interval, slope and tenths of calibration, correlations with length."""
-    from scipy.stats import rankdata
-
-    def spearman(a: np.ndarray, b: np.ndarray) -> float:
-        a, b = rankdata(a), rankdata(b)
-        return float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) and np.ptp(b) else 0.0
-
-    rng, rows = np.random.default_rng(seed), len(wanted)
-    draws = [spearman(guess[pick], wanted[pick]) for pick in rng.integers(rows, size=(DRAWS, rows))]
-    low, high = np.quantile(draws, [0.025, 0.975])
-    slope = float(np.cov(guess, wanted)[0, 1] / guess.var(ddof=1)) if guess.var() > 0 else 0.0
-    tenths = np.array_split(np.argsort(guess, kind="stable"), 10)
-    return {
-        "spearman": spearman(guess, wanted), "low": float(low), "high": float(high), "rows": rows,
-        "interval": f"95 %, percentile bootstrap over rows, {DRAWS} draws, pooled out-of-fold predictions",
-        "calibration": {"slope": slope, "intercept": float(wanted.mean() - slope * guess.mean()),
-                        "tenths": [[float(guess[t].mean()), float(wanted[t].mean())] for t in tenths]},
-        "length": {"student": spearman(guess, length), "teacher": spearman(wanted, length)},
-    }  # fmt: skip
 
 
 def _graded(scan: Scan, params: Params) -> tuple[Any, np.ndarray, list[str], np.ndarray]:
