@@ -41,6 +41,17 @@ class NoParams(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+def parse_params(whose: str, model: type[BaseModel], given: dict[str, Any]) -> BaseModel:
+    """Parameters of a plug-in, validated; a wrong one is a `BadInput` that lists the legal ones."""
+    try:
+        return model(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "parameters"
+        known = ", ".join(model.model_fields) or "none"
+        raise BadInput(f"{whose}: {where}: {first['msg']}; its parameters are: {known}") from None
+
+
 @dataclass(frozen=True)
 class Out:
     """One output column.
@@ -128,13 +139,7 @@ class Scorer:
 
     def parse_params(self, given: dict[str, Any]) -> BaseModel:
         """Validate parameters; a wrong one is a `BadInput` that lists the legal ones."""
-        try:
-            return self.params(**given)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "parameters"
-            known = ", ".join(self.params.model_fields) or "none"
-            raise BadInput(f"scorer {self.name}: {where}: {first['msg']}; its parameters are: {known}") from None
+        return parse_params(f"scorer {self.name}", self.params, given)
 
 
 Scan = Callable[..., Iterator[pa.RecordBatch]]
@@ -231,7 +236,7 @@ def scorer(
                 doc=doc,
                 fit=fit,
                 module=function.__module__,
-                source_digest=_source_digest(function.__module__),
+                source_digest=source_digest(function.__module__),
                 summary=doc.split("\n\n")[0].replace("\n", " "),
                 **more,
             ),
@@ -279,7 +284,7 @@ def get_transform(name: str) -> Transform:
     return known[name]
 
 
-def _source_digest(module: str) -> str:
+def source_digest(module: str) -> str:
     path = getattr(sys.modules[module], "__file__", None)
     if not path:
         return ""

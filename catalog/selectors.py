@@ -23,10 +23,10 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from catalog.errors import BadInput, NotFound
-from catalog.plugins import NoParams, _source_digest, plugins, register
+from catalog.plugins import NoParams, parse_params, plugins, register, source_digest
 
 Unit = Literal["samples", "tokens"]
 
@@ -126,13 +126,7 @@ class Selector:
 
     def parse_params(self, given: dict[str, Any]) -> BaseModel:
         """Validate parameters; a wrong one is a `BadInput` that lists the legal ones."""
-        try:
-            return self.params(**given)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "parameters"
-            known = ", ".join(self.params.model_fields) or "none"
-            raise BadInput(f"selector {self.name}: {where}: {first['msg']}; its parameters are: {known}") from None
+        return parse_params(f"selector {self.name}", self.params, given)
 
     def columns(self, params: BaseModel) -> list[str]:
         """The columns it reads under these parameters."""
@@ -152,7 +146,7 @@ def selector(
         doc = inspect.cleandoc(function.__doc__ or sys.modules[function.__module__].__doc__ or "")
         made = Selector(
             name=name, version=version, function=function, reads=tuple(reads), citation=citation, doc=doc,
-            module=function.__module__, source_digest=_source_digest(function.__module__),
+            module=function.__module__, source_digest=source_digest(function.__module__),
             summary=doc.split("\n\n")[0].replace("\n", " "), **more,
         )  # fmt: skip
         register("selector", name, made)

@@ -13,6 +13,7 @@ import pyarrow as pa
 from catalog.digests import id_words
 from catalog.errors import Corrupt
 from catalog.store import write_fragment
+from catalog.store.native import lance_part
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -87,11 +88,8 @@ def read_unpublished(
     cat: Catalog, dataset: Dataset, fragment: dict[str, Any], columns: list[str] | None = None
 ) -> pa.Table:
     """Columns of a fragment that is written but not published."""
-    import lance  # noqa: F401  the package first: threads that import its modules at once find it half made
-    from lance.file import LanceFileReader
-
     try:
-        return LanceFileReader(_path(cat, dataset, fragment), storage_options=cat.settings.storage or None, columns=columns).read_all(
+        return lance_part("file").LanceFileReader(_path(cat, dataset, fragment), storage_options=cat.settings.storage or None, columns=columns).read_all(
             batch_size=65536
         ).to_table()  # fmt: skip
     except (ValueError, OSError) as error:
@@ -103,15 +101,12 @@ def read_unpublished(
 
 def sample_of(cat: Catalog, dataset: Dataset, fragments: list[dict[str, Any]], count: int) -> list[str]:
     """Texts of up to `count` rows, evenly spaced over unpublished fragments."""
-    import lance  # noqa: F401  the package first: threads that import its modules at once find it half made
-    from lance.file import LanceFileReader
-
     texts: list[str] = []
     rows = sum(fragment["physical_rows"] for fragment in fragments)
     for fragment in fragments:
         take = -(-count * fragment["physical_rows"] // rows)
         at = np.unique(np.linspace(0, fragment["physical_rows"] - 1, take).astype(int)).tolist()
-        reader = LanceFileReader(
+        reader = lance_part("file").LanceFileReader(
             _path(cat, dataset, fragment), storage_options=cat.settings.storage or None, columns=["text"]
         )
         texts += [text[:2000] for text in reader.take_rows(at).to_table().column("text").to_pylist() if text]

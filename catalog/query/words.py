@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from catalog.errors import Missing
 from catalog.query.indexes import has_index
+from catalog.store.native import lance_part
 
 if TYPE_CHECKING:
     import lance
@@ -35,13 +36,10 @@ def text_hits(
 ) -> tuple[Hits, str]:
     """(row id, BM25 score) best first, and a note about how they were found."""
     if has_index(table, "text"):
-        import lance  # noqa: F401  the package first: threads that import its modules at once find it half made
-        from lance.query import MatchQuery
-
         found = table.scanner(
             columns=["_score"],
             with_row_id=True,
-            full_text_query=MatchQuery(words, "text"),
+            full_text_query=lance_part("query").MatchQuery(words, "text"),
             filter=condition,
             prefilter=True,
             limit=depth,

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from catalog.errors import Corrupt, StrataError
 from catalog.schema import CHARS, stored
+from catalog.store.native import lance_part
 
 if TYPE_CHECKING:
     import lance
@@ -86,9 +87,6 @@ def write_fragment(
 
     `chars` is filled from `text` when the batches lack it. An iterator without rows gives {} and writes nothing.
     """
-    import lance  # noqa: F401  the package first: threads that import its modules at once find it half made
-    from lance.fragment import write_fragments
-
     source = _with_chars(iter(batches))
     first = next((batch for batch in source if batch.num_rows), None)
     if first is None:
@@ -101,7 +99,7 @@ def write_fragment(
             yield _coded(batch, full)
 
     with disk_errors(uri):
-        written = write_fragments(
+        written = lance_part("fragment").write_fragments(
             pa.RecordBatchReader.from_batches(full, stream()),
             uri,
             schema=full,
@@ -143,13 +141,12 @@ def write_column_file(
     lance_version: int,
 ) -> ColumnFile:
     """Stream computed columns for one fragment into an unattached file in the table's data folder."""
-    import lance  # noqa: F401  the package first: threads that import its modules at once find it half made
-    from lance.file import LanceFileWriter
-
     name = f"{uuid4().hex}.lance"
     rows = 0
     with disk_errors(uri):
-        writer = LanceFileWriter(f"{uri}/data/{name}", schema, version=FORMAT, storage_options=storage or None)
+        writer = lance_part("file").LanceFileWriter(
+            f"{uri}/data/{name}", schema, version=FORMAT, storage_options=storage or None
+        )
         for batch in batches:
             writer.write_batch(batch)
             rows += batch.num_rows
@@ -159,11 +156,13 @@ def write_column_file(
 
 def read_column_file(uri: str, storage: dict[str, str] | None, path: str) -> pa.Table:
     """Read an unattached column file back."""
-    import lance  # noqa: F401  the package first: threads that import its modules at once find it half made
-    from lance.file import LanceFileReader
-
     try:
-        return LanceFileReader(f"{uri}/data/{path}", storage_options=storage or None).read_all().to_table()
+        return (
+            lance_part("file")
+            .LanceFileReader(f"{uri}/data/{path}", storage_options=storage or None)
+            .read_all()
+            .to_table()
+        )
     except (ValueError, OSError) as error:
         reason = str(error).splitlines()[0][:200]
         raise Corrupt(f"column file {path} of {uri} cannot be read: {reason}; run the score again") from None
@@ -185,9 +184,6 @@ def field_ids(table: lance.LanceDataset) -> dict[str, int]:
 
 def with_column_file(meta: FragmentMetadata, file: ColumnFile, ids: dict[str, int]) -> FragmentMetadata:
     """The newest metadata of a fragment with a column file attached; fields it replaces leave their old file."""
-    import lance  # noqa: F401  the package first: threads that import its modules at once find it half made
-    from lance.fragment import DataFile
-
     if file.rows != meta.physical_rows:
         raise Corrupt(f"column file {file.path} has {file.rows} rows, fragment {meta.id} has {meta.physical_rows}")
     fields = [ids[name] for name in file.columns]
@@ -196,7 +192,7 @@ def with_column_file(meta: FragmentMetadata, file: ColumnFile, ids: dict[str, in
         kept = [-2 if field in fields else field for field in held.fields]
         if any(field >= 0 for field in kept):
             files.append(
-                DataFile(
+                lance_part("fragment").DataFile(
                     path=held.path,
                     fields=kept,
                     column_indices=list(held.column_indices),
@@ -207,7 +203,7 @@ def with_column_file(meta: FragmentMetadata, file: ColumnFile, ids: dict[str, in
             )
     major, minor = (int(part) for part in FORMAT.split("."))
     files.append(
-        DataFile(
+        lance_part("fragment").DataFile(
             path=file.path,
             fields=fields,
             column_indices=list(range(len(fields))),
