@@ -8,7 +8,8 @@ runs as users run it (`strata promote`) in a catalog of its own; rows with the s
 duplicates are left out of the rate. Rows of fewer than --min-chars characters (120 for Chinese and Japanese: a
 character says more) are not documents and are left out too. --sentences: the same fields; `langid` is asked for each,
 for its first 12 characters, for each sentence joined with one in a language of another script or family, and for what it
-says of the languages its model does not know.
+says of the languages its model does not know. --prose: lines that are a link or a mention and nothing else are taken out
+of the Markdown first, as extractors of main text take them out of a page: what a list of names loses is no false drop.
 """
 
 from __future__ import annotations
@@ -30,9 +31,14 @@ SAME = {"nb": "no", "zh-hans": "zh", "zh-hant": "zh"}
 LINE = "  {:6s} {:6d} {:8.1f} %   {}"
 
 
-def read(files: list[str], min_chars: int = 0, sections: bool = False) -> list[dict[str, str]]:
+LINK_LINE = re.compile(r"^[ \t]*(?:[*+-]|\d+\.)?[ \t]*(?:\[[^\]]*\]\([^)]*\)|@[\w-]+)[ \t]*\n", re.M)
+
+
+def read(files: list[str], min_chars: int = 0, sections: bool = False, prose: bool = False) -> list[dict[str, str]]:
     """Distinct rows with their language."""
     rows = [json.loads(line) for file in files for line in Path(file).read_text("utf-8").splitlines() if line.strip()]
+    if prose:
+        rows = [row | {"text": LINK_LINE.sub("", row["text"] + "\n")} for row in rows]
     if sections:
         rows = [row | {"text": rendered(part)} for row in rows for part in re.split(r"\n(?=## )", row["text"])]
     found = {row["text"]: {"text": row["text"], "lang": SAME.get(row["lang"], row["lang"])} for row in rows}
@@ -144,8 +150,9 @@ def main() -> None:
     parser.add_argument("--min-chars", type=int, default=300, help="shorter rows are left out")
     parser.add_argument("--recipe", default="web", help="a shipped recipe's name or a file")
     parser.add_argument("--sections", action="store_true", help="cut Markdown at its second headings and render it")
+    parser.add_argument("--prose", action="store_true", help="leave out lines that are a link or a mention alone")
     given = parser.parse_args()
-    report_drops(read(given.texts, given.min_chars, given.sections), given.recipe)
+    report_drops(read(given.texts, given.min_chars, given.sections, given.prose), given.recipe)
     if given.sentences:
         report_languages(read(given.sentences))
 

@@ -303,6 +303,7 @@ def test_stop_words_of_another_language():
     ("text", "words"),
     [
         ("I'm sure O'Neill’s can't.", "I 'm sure O'Neill ’s ca n't ."),
+        ("Thanks to @abby and\n@bob (@The-One), x@y @ home", "Thanks to @abby and @bob ( @The - One ) , x@y @ home"),
         ("At 10:30, 3.14 or 1/2 of 10,000!!", "At 10:30 , 3.14 or 1/2 of 10,000 !!"),
         ("U.S. J. Smith...end.Next www.site.org a.b@c.org", "U.S. J. Smith ... end . Next www.site.org a.b@c.org"),
         ("well-known snake_case #tag", "well - known snake_case # tag"),

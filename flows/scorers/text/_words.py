@@ -6,7 +6,8 @@ The papers do not fix a tokeniser, so the splitter is a declared choice (paramet
                 (O'Neill), a point between letters unless it ends a sentence (www.site.org, but not end.Next), a point,
                 comma, colon or slash between digits (3.14, 10:30, 1/2), an at sign between both, and the point of an
                 initial (U.S.) or of a title, month or company form (Mr. Sept. Inc.). English clitics are words ('s 're n't), as in the treebank convention that datatrove's
-                tokeniser follows, also behind a space; a bar or hyphen between white space and a word belongs to it.
+                tokeniser follows, also behind a space; a bar or hyphen between white space and a word belongs to it, and so
+                does the at sign of a mention (@name).
                 An address with a scheme (http://site.org/page) is one word, as is @-@ of WikiText. An ideograph or kana is a word of its own. All else that is not white space is a
                 symbol; a run of one symbol ("...") is one. Thai, Lao, Khmer and Burmese, which are written without
                 spaces, are not segmented: a phrase is one word.
@@ -176,6 +177,7 @@ def _punctuation(chars: Chars) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.n
     clitics = (at - nt)[clitic]
     opens = (at == low) | ((before & SPACE) > 0)
     leads = opens & (((kind == QUOTE) & suffix) | ((kind == LEAD) & ((after & WORD) > 0)))
+    leads |= (kind == AT) & ((before & WORD) == 0) & ((after & (LETTER | DIGIT)) > 0)  # a mention: @name
     wiki = (kind == AT) & ((after & SYMBOL) > 0) & (near(chars.codes, 2) == ord("@"))  # @-@ of WikiText
     return at[joins], at[initial], clitics[clitics > 0], np.concatenate([at[leads], at[wiki], at[wiki] + 1])
 

@@ -82,7 +82,7 @@ def _count(name: str, doc: str, better: Better) -> Out:
 
 @scorer(
     "c4_lines",
-    version="1",
+    version="2",
     reads=["text"],
     writes=[
         _count("c4_lines", "lines", None),

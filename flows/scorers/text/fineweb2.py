@@ -112,7 +112,7 @@ def judge(texts: pa.Array, code: str, params: Params) -> tuple[np.ndarray, np.nd
 
 @scorer(
     "fineweb2",
-    version="1",
+    version="2",
     reads=["text", "language"],
     writes=[
         Out("fineweb2_stop_words", pa.int32(), "different stop words of the language present", "higher", (0, None)),

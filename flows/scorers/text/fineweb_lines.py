@@ -62,7 +62,7 @@ def line_measures(chars: Chars, words: Words, params: Params) -> dict[str, np.nd
 
 @scorer(
     "fineweb_lines",
-    version="2",
+    version="3",
     reads=["text"],
     writes=[
         Out("line_punct_ratio", pa.float32(), "share of lines that end in closing punctuation", "higher", (0, 1)),

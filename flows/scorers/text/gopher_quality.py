@@ -66,7 +66,7 @@ def _share(name: str, doc: str, better: Better = "lower", high: float | None = 1
 
 @scorer(
     "gopher_quality",
-    version="2",
+    version="3",
     reads=["text"],
     writes=[
         Out("word_count", pa.int32(), "words that hold a letter or digit", range=(0, None)),

@@ -50,7 +50,7 @@ def _out(name: str, doc: str, high: float | None = 1) -> Out:
 
 @scorer(
     "gopher_repetition",
-    version="2",
+    version="3",
     reads=["text"],
     writes=[
         _out("dup_line_frac", "share of lines that repeat an earlier line"),

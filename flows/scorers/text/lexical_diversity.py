@@ -73,7 +73,7 @@ def measures(chars: Chars, threshold: float) -> list[tuple[float, float, float] 
 
 @scorer(
     "lexical_diversity",
-    version="1",
+    version="2",
     reads=["text"],
     writes=[
         Out("type_token_ratio", pa.float32(), "different words per word", "higher", (0, 1)),
