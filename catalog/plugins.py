@@ -20,7 +20,7 @@ import inspect
 import pkgutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Literal
@@ -92,6 +92,9 @@ class Scorer:
     length:   name of an input whose length the runner may sort by to batch alike lengths (None: file order).
     batch_rows: rows a call at most; the result never depends on it.
     """
+    swaps:    input name -> parameter that may name another column to read in its place (vectors of another encoder).
+              Where that column was made by the input's own scorer, its parameters are taken over from its recipe.
+    widths:   widths(params) -> {output: numbers a row} for vector outputs whose width a model decides; asked at planning.
 
     name: str
     version: str
@@ -112,6 +115,8 @@ class Scorer:
     load: Callable[..., Any] | None = None
     kinds: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
+    swaps: dict[str, str] = field(default_factory=dict)
+    widths: Callable[[Any], dict[str, int]] | None = None
     stage: str = "any"
     length: str | None = None
     batch_rows: int = 1024
@@ -133,6 +138,13 @@ class Scorer:
         """Columns that parameters name; fit_only: those that only the fit reads."""
         found: list[str] = []
         for name in self.fit_columns if fit_only else self.columns:
+    def sized(self, widths: dict[str, int]) -> tuple[Out, ...]:
+        """The outputs, vectors as wide as `widths` says where it names them."""
+        return tuple(
+            replace(out, type=pa.list_(out.type.value_type, widths[out.name])) if out.name in widths else out
+            for out in self.writes
+        )
+
             value = getattr(params, name)
             found += [value] if isinstance(value, str) else list(value or ())
         return [name for name in dict.fromkeys(found) if name]

@@ -51,8 +51,7 @@ class Job:
         """Columns one run writes: every step's outputs, each group followed by its state."""
         fields = []
         for step in self.steps:
-            plugin = step.plugin
-            fields += [pa.field(step.outputs[out.name], out.type) for out in plugin.writes]
+            fields += [pa.field(step.outputs[out.name], out.type) for out in step.outs]
             fields.append(pa.field(step.state, pa.uint8()))
         return pa.schema(fields)
 

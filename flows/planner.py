@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError
 from importlib.metadata import version as package_version
 from typing import Any
@@ -21,7 +21,7 @@ from catalog.catalog import Catalog, Resolved
 from catalog.errors import BadInput, Missing, NotFound, Refused
 from catalog.evals import evals
 from catalog.meta.models import ColumnRecord, Recipe
-from catalog.plugins import Scorer, get_scorer, plugins
+from catalog.plugins import Out, Scorer, get_scorer, plugins
 from catalog.schema import field_names
 from flows.devices import DTYPES
 from flows.portion import count_missing, fits_on_rows, refuse_parts, sample_bound, selected
@@ -53,6 +53,11 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
+    @property
+    def outs(self) -> tuple[Out, ...]:
+        """The outputs with the types they have under these parameters."""
+        return self.plugin.sized(self.widths)
+
     """Steps in order of execution for one dataset version. `sample`: at most that many rows; None: all.
 
     selection: reference of the selection whose rows are computed; `where` is its filter over the table.
@@ -228,11 +233,18 @@ def _add(asking: _Asking, scorer: Scorer, given: dict[str, Any], steps: dict[str
     for name in scorer.reads:
         upstream = _upstream(scorer).get(name)
         if upstream is None:
+    swapped, values = _swapped(asking, scorer, values)
             if name not in field_names(kind):
+        if name in swapped:
+            column = swapped[name]
+            inputs[name], input_prints[name] = column.physical, column.fingerprint
+            waits.append(column.state)
+            continue
                 raise BadInput(f"scorer {scorer.name} reads the field {name!r}, which {kind} datasets lack")
             inputs[name], input_prints[name] = name, "field"
             continue
-        forwarded = {k: v for k, v in {**given, **values}.items() if k in upstream.params.model_fields}
+        meant = {**given, **values, **{scorer.swaps[k]: column.alias for k, column in swapped.items()}}
+        forwarded = {k: v for k, v in meant.items() if k in upstream.params.model_fields}
         step = _add(asking, upstream, forwarded, steps, asked=False)
         inputs[name], input_prints[name] = step.outputs[name], step.fingerprint
         waits.append(step.state)
@@ -241,7 +253,10 @@ def _add(asking: _Asking, scorer: Scorer, given: dict[str, Any], steps: dict[str
         waits += [state] if state else []
     for name in scorer.named_columns(model, fit_only=True):
         inputs[name], input_prints[name], _ = _named(asking, scorer, name, given, steps, held=True)
-    recipe = _recipe(cat, scorer, values, input_prints, asking.target)
+    said = {k: v for k, v in values.items() if v is not None or k not in scorer.swaps.values()}
+    recipe = _recipe(cat, scorer, said, input_prints, asking.target)
+    if "target" in recipe:
+        recipe["target"] |= _target_columns(cat, scorer, values, recipe["target"]["ref"], swapped)
     if scorer.cost == "gpu":
         recipe["dtype"] = asking.dtype
     base = fingerprint(recipe)
@@ -298,6 +313,53 @@ def _recipe(
 ) -> dict[str, Any]:
     recipe: dict[str, Any] = {"scorer": scorer.name, "version": scorer.version, "params": params, "inputs": inputs}
     for name in ("model", "tokenizer"):
+def _swapped(asking: _Asking, scorer: Scorer, values: dict[str, Any]) -> tuple[dict[str, ColumnRecord], dict[str, Any]]:
+    """Input name -> the column that a parameter puts in its place; and the parameters, with what its recipe decides.
+
+    A column made by the input's own scorer is that scorer under other parameters: they are taken over, so that a target
+    is treated as the rows were. Any other column keeps its name in the parameters.
+    """
+    found: dict[str, ColumnRecord] = {}
+    for name, parameter in scorer.swaps.items():
+        alias, writer = values.get(parameter), _writers()[name]
+        if not alias:
+            continue
+        column = next((column for column in asking.known.values() if column.alias == alias), None)
+        if column is None:
+            aliases = [c.alias for c in asking.known.values() if c.type.startswith("fixed_size_list")]
+            raise NotFound(
+                f"column of {asking.found.dataset.name}", alias, aliases, f"--{parameter} names a column it has"
+            )
+        if not column.type.startswith("fixed_size_list"):
+            raise BadInput(
+                f"column {alias!r} of {asking.found.dataset.name} holds {column.type}, not vectors; name another"
+            )
+        found[name] = column
+        if column.scorer == writer:
+            with asking.cat.session() as session:
+                recipe = session.get(Recipe, column.fingerprint)
+            made_with = recipe.body["params"] if recipe else {}
+            values = {**values, **{k: v for k, v in made_with.items() if k in values}, parameter: None}
+    return found, values
+
+
+def _target_columns(
+    cat: Catalog, scorer: Scorer, values: dict[str, Any], target: str, swapped: dict[str, ColumnRecord]
+) -> dict[str, str]:
+    """Column -> recipe and values, of the columns that a fit reads of its target because no model makes them anew."""
+    found = {}
+    for name, parameter in scorer.swaps.items():
+        if not (alias := values.get(parameter)):
+            continue
+        column = next((column for column in cat.columns(target) if column.alias == alias), None)
+        if column is None:
+            raise BadInput(f"target {target} has no column {alias}, which is compared with that of the rows; add it")
+        if column.type != swapped[name].type:
+            raise BadInput(f"{alias} is {column.type} in target {target}, {swapped[name].type} here; make them alike")
+        found[alias] = f"{column.fingerprint}:{column.digest}"
+    return found
+
+
         if name in params:
             from flows.models import model_revision
 
@@ -386,7 +448,8 @@ def _with_aliases(
             tail = "_" + step.target.split("@")[0].replace("-", "_").replace(".", "_") if step.target else ""
             alias = asked.get(name) or f"{name}{tail}"
             replaces = alias in by_alias and bases.get(by_alias[alias].fingerprint) == step.base
-            if (alias in taken and not (replaces and step.plugin.pattern == "global")) or alias in own:
+            owns = step.plugin.pattern == "global" or step.plugin.fit_on == "evals"
+            if (alias in taken and not (replaces and owns)) or alias in own:
                 if name in asked:
                     raise BadInput(f"column {alias!r} exists in {found.dataset.name}; choose another name with --as")
                 alias = f"{alias}_{step.fingerprint[:4]}"

@@ -300,7 +300,7 @@ def _record_step(
     )
     held = {c.physical: c for c in session.exec(select(ColumnRecord).where(ColumnRecord.dataset_id == dataset.id))}
     taken = {c.alias for c in held.values()}
-    for out in plugin.writes:
+    for out in step.outs:
         physical = step.outputs[out.name]
         facts = measured[physical]
         column = held.get(physical)

@@ -173,10 +173,10 @@ def _step(unit: _Unit, step: Step, rows: pa.RecordBatch, made: dict[str, pa.Arra
     plugin, total = step.plugin, rows.num_rows
     names = [out.name for out in plugin.writes]
     outputs = {
-        name: rows.column(step.outputs[name])
-        if step.outputs[name] in rows.schema.names
-        else pa.nulls(total, plugin.out(name).type)
-        for name in names
+        out.name: rows.column(step.outputs[out.name])
+        if step.outputs[out.name] in rows.schema.names
+        else pa.nulls(total, out.type)
+        for out in step.outs
     }
     state = rows.column(step.state) if step.state in rows.schema.names else pa.nulls(total, pa.uint8())
     missing, outside = _missing(unit, step, rows)
@@ -243,7 +243,7 @@ def _call(unit: _Unit, step: Step, part: pa.RecordBatch) -> dict[str, pa.Array]:
 def checked(step: Step, result: dict[str, Any], rows: int) -> dict[str, pa.Array]:
     """Outputs with declared types and a state; a plug-in that breaks its word is named."""
     plugin, done = step.plugin, {}
-    for out in plugin.writes:
+    for out in step.outs:
         if out.name not in result:
             raise StrataError(
                 f"scorer {plugin.name} did not return {out.name!r}; its plug-in {plugin.module} needs mending"

@@ -81,9 +81,10 @@ def search_hits(
     where: str | None = None,
     missing: str = "error",
     limit: int = 10,
+    column: str = "embedding",
 ) -> dict[str, Any]:
     """{"hits": best first, "notes": what the result does not cover}."""
     from catalog.search import notes
 
-    found = cat.search(ref, words, mode=mode, like=like, where=where, missing=missing, limit=limit)
+    found = cat.search(ref, words, mode=mode, like=like, where=where, missing=missing, limit=limit, column=column)
     return {"hits": plain(found), "notes": notes(found)}

@@ -92,8 +92,8 @@ def _run(scorer: str, output: str, params: tuple[tuple[str, Any], ...], texts: l
     plugin, ctx = _loaded(scorer, params)
     ids = pa.array(["0" * 32] * len(texts))
     batch = pa.record_batch({"sample_id": ids, "content_id": ids, "text": pa.array(texts, pa.string())})
-    zero = [0.0] * plugin.out(output).type.list_size
-    values = plugin.function(batch, ctx)[output].to_pylist()
+    made = plugin.function(batch, ctx)[output]
+    zero, values = [0.0] * made.type.list_size, made.to_pylist()
     return np.array([zero if vector is None else vector for vector in values], np.float32)
 
 

@@ -5,6 +5,7 @@ from flows.models.forward import Piece, Sums, forward_sums
 from flows.models.loading import (
     Encoder,
     LanguageModel,
+    hidden_size,
     load_causal_lm,
     load_encoder,
     load_tokenizer,
@@ -20,6 +21,7 @@ __all__ = [
     "embed_texts",
     "encode_heads",
     "forward_sums",
+    "hidden_size",
     "load_causal_lm",
     "load_encoder",
     "load_tokenizer",

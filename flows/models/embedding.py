@@ -4,6 +4,7 @@ mean      their mean (Reimers and Gurevych 2019, arXiv:1908.10084)
 weighted  their mean weighted by position, 1, 2, ... (Muennighoff 2022, SGPT, arXiv:2202.08904; RDS+, arXiv:2503.01807)
 cls       the first token's
 last      the last token's
+max       the largest value of each dimension over the tokens (Reimers and Gurevych 2019)
 """
 
 from __future__ import annotations
@@ -70,5 +71,7 @@ def _pool(hidden: Any, mask: Any, pooling: str) -> Any:
         return hidden[:, 0]
     if pooling == "last":
         return hidden[range(len(hidden)), mask.sum(1) - 1]
+    if pooling == "max":
+        return hidden.masked_fill(mask[..., None] == 0, float("-inf")).amax(1)
     weights = mask.float() if pooling == "mean" else mask.cumsum(1).float() * mask
     return (hidden * weights[..., None]).sum(1) / weights.sum(1, keepdim=True)

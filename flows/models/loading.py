@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass
 from functools import lru_cache
@@ -62,6 +63,29 @@ def load_causal_lm(name: str, device: str = "cpu", dtype: str = "float32") -> La
 def load_encoder(name: str, device: str = "cpu", dtype: str = "float32") -> Encoder:
     """A sentence encoder and its tokenizer, ready for `embed_texts`; kept for the life of the process."""
     return _encoder(resolve(name, "model"), resolve(name, "tokenizer"), device, dtype)
+
+
+@lru_cache(maxsize=64)
+def hidden_size(name: str) -> int:
+    """Numbers of a hidden state of a model, as its configuration says; nothing of its weights is read."""
+    source = resolve(name, "model")
+    if source.hub:
+        quiet_transformers(name)
+        from transformers import AutoConfig
+
+        try:
+            body = AutoConfig.from_pretrained(source.where, revision=source.revision).to_dict()
+        except Exception as error:
+            raise _unreadable(source, error) from error
+    else:
+        try:
+            body = json.loads((Path(source.where) / "config.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise _unreadable(source, error) from error
+    for key in ("hidden_size", "d_model", "n_embd", "dim"):
+        if isinstance(body.get(key), int):
+            return body[key]
+    raise BadInput(f"model {name!r}: its config.json states no hidden_size; name a text encoder or a language model")
 
 
 @lru_cache(maxsize=2)

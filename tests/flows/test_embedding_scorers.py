@@ -86,11 +86,6 @@ def test_vectors_do_not_depend_on_batches(model):
     assert np.concatenate(pieces) == pytest.approx(whole, abs=1e-5)
 
 
-def test_an_encoder_of_another_width_is_refused(tmp_path):
-    with pytest.raises(BadInput, match="gives 64 dimensions"):
-        embed(["x"], tiny_encoder(tmp_path / "narrow", dimensions=64))
-
-
 def test_bundled_encoder_puts_a_paraphrase_near():
     cat, kitten, stocks = matrix(
         embed(["A cat sits on the mat.", "A kitten is on the rug.", "Stock prices fell sharply."], "minilm-l6")[

@@ -38,6 +38,7 @@ class SearchRequest(BaseModel):
     where: str | None = None
     missing: Literal["error", "drop", "keep"] = "error"
     limit: int = Field(10, ge=1, le=1000)
+    column: str = Field("embedding", description="column of vectors that meaning is read from")
 
 
 class PlanRequest(BaseModel):

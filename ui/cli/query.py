@@ -206,6 +206,9 @@ def search(
     where: Annotated[str | None, typer.Option(metavar="SQL", help="Only rows for which this holds.")] = None,
     missing: Missing = "error",
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=1000, help="Hits at most.")] = 10,
+    column: Annotated[
+        str, typer.Option(metavar="NAME", help="Column of vectors that meaning is read from.")
+    ] = "embedding",
     json: Json = False,
 ) -> None:
     """Search a dataset by words, by meaning, by both, or by example.
@@ -214,7 +217,9 @@ def search(
     """
     from ui.querying import search_hits
 
-    held = search_hits(opened(), ref, words, mode=mode, like=like, where=where, missing=missing, limit=limit)
+    held = search_hits(
+        opened(), ref, words, mode=mode, like=like, where=where, missing=missing, limit=limit, column=column
+    )
 
     def human() -> None:
         for hit in held["hits"]:

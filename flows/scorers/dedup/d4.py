@@ -30,6 +30,7 @@ class Params(SemDeDupParams):
     version="1",
     pattern="global",
     reads=["embedding", "semdedup_similarity"],
+    swaps={"embedding": "vectors"},
     params=Params,
     cost="cpu",
     stage="L2",

@@ -36,6 +36,7 @@ class Params(KMeansParams):
     version="1",
     pattern="global",
     reads=["embedding", "cluster", "centroid_distance"],
+    swaps={"embedding": "vectors"},
     params=Params,
     cost="cpu",
     stage="L1",

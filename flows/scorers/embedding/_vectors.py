@@ -25,13 +25,13 @@ def unit_vectors(batch: pa.RecordBatch, name: str = "embedding") -> tuple[np.nda
     return unit(points[whole]), rows[whole]
 
 
-def sample_vectors(scan: Scan, size: int, seed: int) -> tuple[np.ndarray, int]:
+def sample_vectors(scan: Scan, size: int, seed: int, name: str = "embedding") -> tuple[np.ndarray, int]:
     """Unit vectors of the rows with the `size` lowest keyed hashes, in hash order, and the number of rows with one."""
     import xxhash
 
     points, keys, seen = None, np.empty(0, np.uint64), 0
     for batch in scan():
-        vectors, rows = unit_vectors(batch)
+        vectors, rows = unit_vectors(batch, name)
         ids = batch.column("sample_id").take(pa.array(rows)).to_pylist()
         hashes = np.fromiter((xxhash.xxh64_intdigest(i.encode(), seed) for i in ids), np.uint64, len(ids))
         points = vectors if points is None else np.concatenate([points, vectors])
@@ -53,8 +53,12 @@ def column(values: np.ndarray, rows: np.ndarray, total: int, kind: pa.DataType) 
 def target_vectors(ctx: Context, size: int) -> tuple[np.ndarray, int]:
     """Unit vectors of the target's texts with the `size` lowest keyed hashes, in hash order; and how many texts it has.
 
-    They are made here, by the encoder that made the dataset's column: a target need not be scored before.
+    They are made here, by the encoder that made the dataset's column: a target need not be scored before. Vectors that no
+    encoder here made are read from the target's column of the same name.
     """
+    if name := ctx.params.vectors:
+        return sample_vectors(lambda wanted=None: ctx.target(["sample_id", name]), size, ctx.seed, name)
+
     from xxhash import xxh64_intdigest
 
     from flows.models import embed_texts

@@ -18,11 +18,11 @@ from catalog import states
 from catalog.errors import BadInput
 from catalog.plugins import Context, Out, Scan, scorer
 from flows.scorers.embedding.kmeans import _unit, _vectors
-from flows.scorers.embedding.minilm import DIMENSIONS, EmbeddingParams
+from flows.scorers.embedding.minilm import VectorParams
 from flows.scorers.ngram._leaks import eval_texts
 
 
-class Params(EmbeddingParams):
+class Params(VectorParams):
     sketch: int = Field(2048, ge=1, le=65536, description="rows compared with the evals at once")
 
 
@@ -30,16 +30,17 @@ def fit(scan: Scan, ctx: Context) -> dict[str, Any]:
     """Unit vectors of every eval item that has text, by the encoder of the rows."""
     from flows.models import embed_texts, load_encoder
 
-    encoder = load_encoder(ctx.params.model, "cpu", "float32")
-    if encoder.dimensions != DIMENSIONS:
+    if ctx.params.vectors:
         raise BadInput(
-            f"eval_nearest: model {ctx.params.model!r} gives {encoder.dimensions} dimensions, not {DIMENSIONS}"
+            f"eval_nearest: no encoder here made the column {ctx.params.vectors}, so the eval items have no such vectors; "
+            "name a column of the scorer minilm"
         )
-    points, ids, owner, listed = [np.empty((0, DIMENSIONS), np.float32)], [], [], []
+    encoder = load_encoder(ctx.params.model, "cpu", "float32")
+    points, ids, owner, listed = [np.empty((0, encoder.dimensions), np.float32)], [], [], []
     for number, held in enumerate(ctx.evals):
         count = rows = 0
         for _field, sample_ids, texts in eval_texts(held):
-            vectors, valid = embed_texts(encoder, texts, ctx.params.max_tokens)
+            vectors, valid = embed_texts(encoder, texts, ctx.params.max_tokens, ctx.params.pooling)
             at = np.flatnonzero(np.asarray(valid, bool))
             points.append(_unit(np.asarray(vectors, np.float32)[at]))
             ids += [sample_ids[k] for k in at]
@@ -58,6 +59,7 @@ def fit(scan: Scan, ctx: Context) -> dict[str, Any]:
     fit=fit,
     fit_on="evals",
     reads=["embedding"],
+    swaps={"embedding": "vectors"},
     params=Params,
     cost="cpu",
     stage="L2",

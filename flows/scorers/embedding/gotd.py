@@ -22,10 +22,10 @@ from pydantic import Field
 from catalog.errors import BadInput
 from catalog.plugins import Context, Out, Scan, scorer
 from flows.scorers.embedding._vectors import column, sample_vectors, target_vectors, unit_vectors
-from flows.scorers.embedding.minilm import EmbeddingParams, load_sentence_encoder
+from flows.scorers.embedding.minilm import VectorParams, load_sentence_encoder
 
 
-class Params(EmbeddingParams):
+class Params(VectorParams):
     epsilon: float = Field(0.02, gt=0, le=10, description="strength of the entropy, in units of the cost (0 to 4)")
     rows: int = Field(5_000, ge=2, le=50_000, description="rows of the dataset in the transport problem at most")
     target_rows: int = Field(2_000, ge=1, le=50_000, description="rows of the target in it at most")
@@ -49,7 +49,6 @@ def fit(scan: Scan, ctx: Context) -> dict[str, Any]:
 def solve(rows: np.ndarray, target: np.ndarray, params: Params) -> dict[str, Any]:
     price = cost(rows, target)
     f, g, error, done = sinkhorn(price, params.epsilon, params.iterations)
-    plan = np.exp((f[:, None] + g[None, :] - price) / params.epsilon) / price.size
     report = {"fitted_on": len(rows), "fitted_to": len(target), "iterations": done, "last_change": error}
     report["transport_cost"] = float((plan * price).sum())
     return {"target": target, "g": g, "mean": float(f.mean()), "n": len(rows), "report": report}
@@ -60,6 +59,7 @@ def solve(rows: np.ndarray, target: np.ndarray, params: Params) -> dict[str, Any
     version="1",
     reads=["embedding"],
     fit=fit,
+    swaps={"embedding": "vectors"},
     fit_on="target",
     fit_uses_rows=True,
     params=Params,

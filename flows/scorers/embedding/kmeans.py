@@ -18,13 +18,13 @@ from catalog.plugins import Context, Out, Scan, scorer
 from flows.scorers.embedding._vectors import sample_vectors
 from flows.scorers.embedding._vectors import unit as _unit
 from flows.scorers.embedding._vectors import unit_vectors as _vectors
-from flows.scorers.embedding.minilm import EmbeddingParams
+from flows.scorers.embedding.minilm import VectorParams
 
 FULL_ROWS = 20_000
 """Up to this many rows Lloyd's algorithm, beyond it mini-batches."""
 
 
-class KMeansParams(EmbeddingParams):
+class KMeansParams(VectorParams):
     clusters: int = Field(16, ge=1, le=10_000, description="number of clusters; fewer if the rows are fewer")
     iterations: int = Field(100, ge=1, le=10_000, description="iterations at most")
     sample: int = Field(100_000, ge=1, le=10_000_000, description="rows the centroids are fitted on at most")
@@ -60,6 +60,7 @@ def fit(scan: Scan, ctx: Context) -> dict:
     "kmeans",
     version="1",
     reads=["embedding"],
+    swaps={"embedding": "vectors"},
     writes=[
         Out(
             "cluster",

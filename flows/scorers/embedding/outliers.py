@@ -15,14 +15,14 @@ from pydantic import Field
 from catalog.errors import BadInput
 from catalog.plugins import Context, Out, Scan, scorer
 from flows.scorers.embedding._vectors import column, unit_vectors
-from flows.scorers.embedding.minilm import EmbeddingParams
+from flows.scorers.embedding.minilm import VectorParams
 
 _BLOCK = 1024
 _SPARE = 8
 """Neighbours more than asked for that single precision proposes and double precision ranks."""
 
 
-class Params(EmbeddingParams):
+class Params(VectorParams):
     neighbours: int = Field(20, ge=1, le=1000, description="neighbours of a row; all others if the rows are fewer")
     limit: int = Field(100_000, ge=2, le=10_000_000, description="rows beyond which it refuses: every pair is compared")
 
@@ -32,6 +32,7 @@ class Params(EmbeddingParams):
     version="1",
     pattern="global",
     reads=["embedding"],
+    swaps={"embedding": "vectors"},
     params=Params,
     cost="cpu",
     stage="L1",

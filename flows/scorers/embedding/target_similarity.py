@@ -15,10 +15,10 @@ from pydantic import Field
 from catalog.errors import BadInput
 from catalog.plugins import Context, Out, Scan, scorer
 from flows.scorers.embedding._vectors import column, target_vectors, unit_vectors
-from flows.scorers.embedding.minilm import EmbeddingParams, load_sentence_encoder
+from flows.scorers.embedding.minilm import VectorParams, load_sentence_encoder
 
 
-class Params(EmbeddingParams):
+class Params(VectorParams):
     rows: int = Field(10_000, ge=1, le=1_000_000, description="texts of the target at most")
 
 
@@ -34,6 +34,7 @@ def fit(scan: Scan, ctx: Context) -> dict[str, Any]:
     "target_similarity",
     version="1",
     reads=["embedding"],
+    swaps={"embedding": "vectors"},
     fit=fit,
     fit_on="target",
     params=Params,

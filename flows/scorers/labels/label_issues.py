@@ -23,6 +23,7 @@ from flows.scorers.labels._confident import find_issues, self_confidence
 class Params(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
+    vectors: str | None = Field(None, min_length=1, description="column of vectors that is read instead of embedding")
     label: str = Field("label", description="name of the label in meta")
     filter: Literal["prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "low_normalized_margin"] = (
         Field("prune_by_noise_rate", description="which rule calls a label an issue")
@@ -36,6 +37,7 @@ class Params(BaseModel):
     version="1",
     pattern="global",
     reads=["embedding", "meta"],
+    swaps={"embedding": "vectors"},
     params=Params,
     cost="cpu",
     citation="arXiv:1911.00068",
