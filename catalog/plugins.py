@@ -89,12 +89,12 @@ class Scorer:
     load:     load(ctx) -> model; called once a worker, found in ctx.model.
     columns:  parameters whose values name columns of the dataset (aliases, or outputs of scorers), read beside `reads`;
               fit_columns: the same, read by the fit alone, so that they need not cover every row (a distilled teacher).
-    length:   name of an input whose length the runner may sort by to batch alike lengths (None: file order).
-    batch_rows: rows a call at most; the result never depends on it.
-    """
     swaps:    input name -> parameter that may name another column to read in its place (vectors of another encoder).
               Where that column was made by the input's own scorer, its parameters are taken over from its recipe.
     widths:   widths(params) -> {output: numbers a row} for vector outputs whose width a model decides; asked at planning.
+    length:   name of an input whose length the runner may sort by to batch alike lengths (None: file order).
+    batch_rows: rows a call at most; the result never depends on it.
+    """
 
     name: str
     version: str
@@ -111,12 +111,12 @@ class Scorer:
     fit_uses_rows: bool = False
     columns: tuple[str, ...] = ()
     fit_columns: tuple[str, ...] = ()
+    swaps: dict[str, str] = field(default_factory=dict)
+    widths: Callable[[Any], dict[str, int]] | None = None
     beyond_content: bool = False
     load: Callable[..., Any] | None = None
     kinds: tuple[str, ...] = ()
     languages: tuple[str, ...] = ()
-    swaps: dict[str, str] = field(default_factory=dict)
-    widths: Callable[[Any], dict[str, int]] | None = None
     stage: str = "any"
     length: str | None = None
     batch_rows: int = 1024
@@ -134,10 +134,6 @@ class Scorer:
                 return out
         raise NotFound(f"output of scorer {self.name}", name, [o.name for o in self.writes])
 
-    def named_columns(self, params: BaseModel, *, fit_only: bool = False) -> list[str]:
-        """Columns that parameters name; fit_only: those that only the fit reads."""
-        found: list[str] = []
-        for name in self.fit_columns if fit_only else self.columns:
     def sized(self, widths: dict[str, int]) -> tuple[Out, ...]:
         """The outputs, vectors as wide as `widths` says where it names them."""
         return tuple(
@@ -145,6 +141,10 @@ class Scorer:
             for out in self.writes
         )
 
+    def named_columns(self, params: BaseModel, *, fit_only: bool = False) -> list[str]:
+        """Columns that parameters name; fit_only: those that only the fit reads."""
+        found: list[str] = []
+        for name in self.fit_columns if fit_only else self.columns:
             value = getattr(params, name)
             found += [value] if isinstance(value, str) else list(value or ())
         return [name for name in dict.fromkeys(found) if name]

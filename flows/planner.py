@@ -45,19 +45,20 @@ class Step:
     asked: bool = True
     missing: int = 0
     waits: tuple[str, ...] = ()  # state columns of the inputs: a row is computed when these say that its inputs are
+    widths: dict[str, int] = field(default_factory=dict)  # numbers a row of the vector outputs that a model decides
 
     @property
     def plugin(self) -> Scorer:
         return get_scorer(self.scorer)
 
-
-@dataclass(frozen=True)
-class Plan:
     @property
     def outs(self) -> tuple[Out, ...]:
         """The outputs with the types they have under these parameters."""
         return self.plugin.sized(self.widths)
 
+
+@dataclass(frozen=True)
+class Plan:
     """Steps in order of execution for one dataset version. `sample`: at most that many rows; None: all.
 
     selection: reference of the selection whose rows are computed; `where` is its filter over the table.
@@ -230,16 +231,16 @@ def _add(asking: _Asking, scorer: Scorer, given: dict[str, Any], steps: dict[str
     model = scorer.parse_params({k: v for k, v in given.items() if k in scorer.params.model_fields})
     values = model.model_dump(mode="json")
     inputs, input_prints, waits = {}, {}, []
-    for name in scorer.reads:
-        upstream = _upstream(scorer).get(name)
-        if upstream is None:
     swapped, values = _swapped(asking, scorer, values)
-            if name not in field_names(kind):
+    for name in scorer.reads:
         if name in swapped:
             column = swapped[name]
             inputs[name], input_prints[name] = column.physical, column.fingerprint
             waits.append(column.state)
             continue
+        upstream = _upstream(scorer).get(name)
+        if upstream is None:
+            if name not in field_names(kind):
                 raise BadInput(f"scorer {scorer.name} reads the field {name!r}, which {kind} datasets lack")
             inputs[name], input_prints[name] = name, "field"
             continue
@@ -277,6 +278,7 @@ def _add(asking: _Asking, scorer: Scorer, given: dict[str, Any], steps: dict[str
         evals=tuple(item["ref"] for item in recipe.get("evals", [])),
         asked=asked or (digest in steps and steps[digest].asked),
         waits=tuple(dict.fromkeys(waits)),
+        widths=scorer.widths(scorer.parse_params(values)) if scorer.widths else {},
     )
     steps[digest] = step
     return step
@@ -308,11 +310,6 @@ def _named(
     return step.outputs[name], step.fingerprint, step.state
 
 
-def _recipe(
-    cat: Catalog, scorer: Scorer, params: dict[str, Any], inputs: dict[str, str], target: str | None
-) -> dict[str, Any]:
-    recipe: dict[str, Any] = {"scorer": scorer.name, "version": scorer.version, "params": params, "inputs": inputs}
-    for name in ("model", "tokenizer"):
 def _swapped(asking: _Asking, scorer: Scorer, values: dict[str, Any]) -> tuple[dict[str, ColumnRecord], dict[str, Any]]:
     """Input name -> the column that a parameter puts in its place; and the parameters, with what its recipe decides.
 
@@ -360,6 +357,11 @@ def _target_columns(
     return found
 
 
+def _recipe(
+    cat: Catalog, scorer: Scorer, params: dict[str, Any], inputs: dict[str, str], target: str | None
+) -> dict[str, Any]:
+    recipe: dict[str, Any] = {"scorer": scorer.name, "version": scorer.version, "params": params, "inputs": inputs}
+    for name in ("model", "tokenizer"):
         if name in params:
             from flows.models import model_revision
 

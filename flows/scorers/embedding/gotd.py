@@ -49,6 +49,7 @@ def fit(scan: Scan, ctx: Context) -> dict[str, Any]:
 def solve(rows: np.ndarray, target: np.ndarray, params: Params) -> dict[str, Any]:
     price = cost(rows, target)
     f, g, error, done = sinkhorn(price, params.epsilon, params.iterations)
+    plan = np.exp((f[:, None] + g[None, :] - price) / params.epsilon) / price.size
     report = {"fitted_on": len(rows), "fitted_to": len(target), "iterations": done, "last_change": error}
     report["transport_cost"] = float((plan * price).sum())
     return {"target": target, "g": g, "mean": float(f.mean()), "n": len(rows), "report": report}
@@ -58,8 +59,8 @@ def solve(rows: np.ndarray, target: np.ndarray, params: Params) -> dict[str, Any
     "gotd",
     version="1",
     reads=["embedding"],
-    fit=fit,
     swaps={"embedding": "vectors"},
+    fit=fit,
     fit_on="target",
     fit_uses_rows=True,
     params=Params,
