@@ -19,8 +19,6 @@ from flows.scorers.text.pii import count_pii
 from flows.scorers.text.secrets import entropy, find_secrets
 
 ORACLES = {
-    "pii": "checksums of ISO 7812 and ISO 13616; planted items and near misses",
-    "secrets": "the vendors' formats; planted items and near misses",
     "langid": "fastText's lid.176 itself; labelled sentences of 75 languages (benchmarks)",
     "token_count": "the tokenizers library",
     "text_length": "plain Python",
