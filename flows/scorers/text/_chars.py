@@ -7,6 +7,7 @@ another in one array; a rule is a mask over it, and a value per row is a differe
 from __future__ import annotations
 
 import unicodedata
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
@@ -117,17 +118,20 @@ def _offsets(texts: pa.LargeStringArray) -> np.ndarray:
 
 
 _LAST: tuple[Any, pa.Array, Chars] | None = None
+_MADE: weakref.ref[Chars] | None = None
 
 
 def chars_of(texts: pa.Array) -> Chars:
     """`read_chars`, remembering the last array: several scorers in turn ask for the words of the same batch."""
-    global _LAST
+    global _LAST, _MADE
     key = (texts.type, texts.offset, len(texts), *(b and (b.address, b.size) for b in texts.buffers()))
     last = _LAST
     if last is not None and last[0] == key:  # the array is held, so that no other can have taken its addresses
         return last[2]
+    if (older := _MADE and _MADE()) is not None:
+        older.found.clear()  # words point back at their characters: a ring that only the cycle collector would free
     chars = read_chars(texts)
-    _LAST = (key, texts, chars) if len(chars.utf8) <= SLICE_BYTES else None
+    _MADE, _LAST = weakref.ref(chars), (key, texts, chars) if len(chars.utf8) <= SLICE_BYTES else None
     return chars
 
 
@@ -147,8 +151,8 @@ def score_slices(texts: pa.Array, measure: Callable[[Chars], dict[str, np.ndarra
     Floats become float32 with NaN as null; integers become int32, null where the text is null. A row with a null is
     UNDEFINED.
     """
-    parts = [(chars, measure(chars)) for chars in map(chars_of, slices(texts))]
-    defined = np.concatenate([chars.valid for chars, _ in parts])
+    parts = [(chars.valid, measure(chars)) for chars in map(chars_of, slices(texts))]
+    defined = np.concatenate([valid for valid, _ in parts])
     every = defined.copy()
     columns = {}
     for name in parts[0][1]:
