@@ -37,7 +37,7 @@ def doctor(cat: Catalog, *, deep: bool = False) -> list[Finding]:
             findings += _table(cat, dataset, deep) if dataset.head else _unpublished(cat, dataset)
         except (StrataError, OSError, ValueError) as error:
             findings.append(Finding("error", dataset.name, str(error).splitlines()[0][:300]))
-    return findings + _mixes(cat)
+    return findings + _mixes(cat) + _leak_checks(cat)
 
 
 def _unpublished(cat: Catalog, dataset: Dataset) -> list[Finding]:
@@ -189,3 +189,18 @@ def _mixes(cat: Catalog) -> list[Finding]:
         except StrataError as error:
             found.append(Finding("error", f"mix {mix.name}@v{mix.version}", str(error)))
     return found
+
+
+def _leak_checks(cat: Catalog) -> list[Finding]:
+    """Verdicts that an eval made stale since: the check of these datasets waits."""
+    from catalog.evals import stale
+
+    return [
+        Finding(
+            "note" if row["object"].startswith("mix:") else "warning",
+            row["object"].replace("mix:", "mix "),
+            f"its leak verdict does not cover {row['against']}; "
+            + (row["remedy"] if row["object"].startswith("mix:") else "`strata evals check` runs the check that waits"),
+        )
+        for row in stale(cat)
+    ]

@@ -3,6 +3,9 @@
 An eval declares the fields of its items that are a leak (text, question, choices, answer, or any key of `meta`, such as
 context or qas), from which share on, and the action: `flag` reports, `cut` takes the span out where text may be edited,
 `drop` takes the row out. Without a declaration the whole prompt with its choices is protected, and rows are flagged.
+
+Registering an eval, a new version of it or another declaration makes the verdicts stale that do not know it. What is
+stale is the queue of leak checks: it is derived, so it cannot be lost; `strata evals check` works it off.
 """
 
 from __future__ import annotations
@@ -121,6 +124,11 @@ def stale(cat: Catalog, name: str | None = None) -> list[dict[str, str]]:
                 }
             )
     return found
+
+
+def queued(cat: Catalog, name: str | None = None) -> list[dict[str, str]]:
+    """The leak checks that wait: datasets among the stale objects. Nothing else is queued when an eval is registered."""
+    return [row for row in stale(cat, name) if not row["object"].startswith("mix:")]
 
 
 def checked(cat: Catalog, name: str) -> set[str]:

@@ -85,6 +85,9 @@ class Scorer:
     fit_on:   "self": the dataset's rows; "target": the rows of --target; "evals": every dataset of role eval.
               fit_uses_rows: a fit on a target that also reads the dataset's own rows (DSIR's raw distribution).
               A "report" key in the fitted state is recorded with the column (agreement, AUC, counts).
+    extend:   for fit_on "evals": extend(batch, ctx) -> what `function` gives, from the values under other evals, which the
+              batch holds as held_<output>; ctx.added is the state of the evals those do not know (None: there are
+              none), ctx.gone says that they know evals which no longer count.
     beyond_content: reads what a content id does not stand for (metadata of a turn): never answered from another dataset.
     load:     load(ctx) -> model; called once a worker, found in ctx.model.
     columns:  parameters whose values name columns of the dataset (aliases, or outputs of scorers), read beside `reads`;
@@ -109,6 +112,7 @@ class Scorer:
     fit: Callable[..., dict[str, Any]] | None = None
     fit_on: Literal["self", "target", "evals"] = "self"
     fit_uses_rows: bool = False
+    extend: Callable[..., dict[str, Any]] | None = None
     columns: tuple[str, ...] = ()
     fit_columns: tuple[str, ...] = ()
     swaps: dict[str, str] = field(default_factory=dict)
@@ -190,6 +194,7 @@ class Context:
 
     target: scan of the --target dataset (columns may be named: `ctx.target(["text", "meta"])`), fit only.
     evals: every dataset of role eval, fit only. state: what fit returned. model: what load returned.
+    added, gone: see `Scorer.extend`.
     device: "cpu", "cuda:0" ...; dtype: "float32" or "bfloat16" for models. seed: the only source of randomness.
     tick: call with a number of rows done, to move the progress bar inside one long call.
     """
@@ -198,6 +203,8 @@ class Context:
     target: Scan = _no_target
     evals: tuple[EvalSet, ...] = ()
     state: dict[str, Any] = field(default_factory=dict)
+    added: dict[str, Any] | None = None
+    gone: bool = False
     model: Any = None
     device: str = "cpu"
     dtype: str = "bfloat16"

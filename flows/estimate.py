@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -87,7 +87,7 @@ def _seconds(
 ) -> tuple[float | None, str, str]:
     from flows.devices import pick_device
 
-    plugin = step.plugin
+    plugin, step = step.plugin, replace(step, extends=None)  # a pilot tries the method itself
     place = pick_device(device) if plugin.cost == "gpu" else ("endpoint" if plugin.cost == "api" else "cpu")
     if not step.missing:
         return 0.0, "nothing is missing", place
@@ -97,7 +97,8 @@ def _seconds(
     if plugin.pattern == "map" and plugin.cost == "cpu" and set(step.inputs.values()) & made:
         return 0.0, "arithmetic over columns of this plan", place
     fitted = plugin.pattern == "fit" and load_state(cat, step) is not None
-    key = f"{step.base}:{place}" + (":fitted" if fitted else "")
+    evals = f":{step.fingerprint}" if step.evals else ""
+    key = f"{step.base}{evals}:{place}" + (":fitted" if fitted else "")
     held = _cache(cat).get(key)
     if held is None:
         try:

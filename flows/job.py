@@ -19,6 +19,7 @@ from catalog.evals import eval_sets
 from catalog.meta.models import FittedState
 from catalog.plugins import Context, Scan
 from catalog.settings import Settings
+from flows.extending import added_step
 from flows.planner import Step, fingerprint, step_from_json, step_to_json
 
 
@@ -150,21 +151,29 @@ def context(job: Job, step: Step, *, fitting: bool = False, tick: Callable[[int]
             ctx.target = scan_of(cat, step.target, ["text"])
         ctx.evals = eval_sets(cat, step.recipe.get("evals", []), lambda ref: scan_of(cat, ref, ["text"]))
     elif plugin.pattern == "fit":
-        if step.fingerprint not in _STATES:
-            _STATES[step.fingerprint] = load_state(cat, step)  # read once a process: some are tens of megabytes
-        held = _STATES[step.fingerprint]
-        if held is None:
-            del _STATES[step.fingerprint]
-            raise Corrupt(
-                f"the fitted state of {step.scorer} ({step.fingerprint}) is not in the metadata store; use --refit"
-            )
-        ctx.state = held
+        ctx.state = _frozen(cat, step)
+        if step.extends:
+            ctx.gone = step.extends["gone"]
+            ctx.added = _frozen(cat, more) if (more := added_step(step)) else None
     if plugin.load and not fitting:
         key = f"{step.fingerprint}:{ctx.device}:{ctx.dtype}"
         if key not in _MODELS:
             _MODELS[key] = plugin.load(ctx)
         ctx.model = _MODELS[key]
     return ctx
+
+
+def _frozen(cat: Catalog, step: Step) -> dict[str, Any]:
+    """The fitted state of a step, read once a process: some are tens of megabytes."""
+    if step.fingerprint not in _STATES:
+        _STATES[step.fingerprint] = load_state(cat, step)
+    held = _STATES[step.fingerprint]
+    if held is None:
+        del _STATES[step.fingerprint]
+        raise Corrupt(
+            f"the fitted state of {step.scorer} ({step.fingerprint}) is not in the metadata store; use --refit"
+        )
+    return held
 
 
 def scan_of(cat: Catalog, ref: str, columns: list[str], at: int | None = None) -> Scan:

@@ -24,6 +24,7 @@ from catalog.meta.models import ColumnRecord, Recipe
 from catalog.plugins import Out, Scorer, get_scorer, plugins
 from catalog.schema import field_names
 from flows.devices import DTYPES
+from flows.extending import extension
 from flows.portion import count_missing, fits_on_rows, refuse_parts, sample_bound, selected
 
 
@@ -34,7 +35,7 @@ class Step:
     scorer: str
     params: dict[str, Any]
     recipe: dict[str, Any]
-    base: str  # fingerprint without the fitted population
+    base: str  # fingerprint without the fitted population and the evals
     fingerprint: str
     inputs: dict[str, str]  # input name -> sample field or physical column
     outputs: dict[str, str]  # output name -> physical column
@@ -45,6 +46,7 @@ class Step:
     asked: bool = True
     missing: int = 0
     waits: tuple[str, ...] = ()  # state columns of the inputs: a row is computed when these say that its inputs are
+    extends: dict[str, Any] | None = None  # columns under other evals to start from; see `flows/extending.py`
     widths: dict[str, int] = field(default_factory=dict)  # numbers a row of the vector outputs that a model decides
 
     @property
@@ -260,7 +262,7 @@ def _add(asking: _Asking, scorer: Scorer, given: dict[str, Any], steps: dict[str
         recipe["target"] |= _target_columns(cat, scorer, values, recipe["target"]["ref"], swapped)
     if scorer.cost == "gpu":
         recipe["dtype"] = asking.dtype
-    base = fingerprint(recipe)
+    base = fingerprint({key: value for key, value in recipe.items() if key != "evals"})
     if scorer.pattern == "global" or fits_on_rows(scorer):
         recipe["population"] = _population(asking, scorer, base, partly=bool(waits))
     digest = fingerprint(recipe)
@@ -278,6 +280,7 @@ def _add(asking: _Asking, scorer: Scorer, given: dict[str, Any], steps: dict[str
         evals=tuple(item["ref"] for item in recipe.get("evals", [])),
         asked=asked or (digest in steps and steps[digest].asked),
         waits=tuple(dict.fromkeys(waits)),
+        extends=extension(cat, scorer, recipe, asking.known) if scorer.extend and not asking.refit else None,
         widths=scorer.widths(scorer.parse_params(values)) if scorer.widths else {},
     )
     steps[digest] = step

@@ -23,6 +23,7 @@ from catalog.store import checkpoints
 from catalog.store.columns import attach
 from catalog.store.publish import publish
 from catalog.store.tables import ColumnFile, write_column_file
+from flows.extending import added_step
 from flows.job import Job, context, load_state, pack_state, save_state, scan_of, settings_to_json
 from flows.journal import forget_journal
 from flows.planner import Plan, Step, plan
@@ -112,8 +113,9 @@ def run_stage(job: Job, mapper: Mapper, progress: Progress) -> None:
         payloads = list(_solve(job, progress))
     else:
         for step in job.steps:
-            if step.plugin.pattern == "fit" and load_state(cat, step) is None:
-                fit_step(job, step)
+            for fitted in (step, added_step(step)):  # the index of added evals serves every dataset that lacks them
+                if fitted and fitted.plugin.pattern == "fit" and load_state(cat, fitted) is None:
+                    fit_step(job, fitted)
         units = [fragment.fragment_id for fragment in _open(job).get_fragments()]
         saved = checkpoints.load(cat, job.key)
         held = {unit: body for unit, body in saved.items() if reusable(job, body, units)}
@@ -307,10 +309,10 @@ def _record_step(
         if column is None:
             alias = step.aliases[out.name]
             if older := next(
-                (c for c in held.values() if c.alias == alias and _same_but_population(session, c, step)), None
+                (c for c in held.values() if c.alias == alias and _same_but_scope(session, c, step)), None
             ):
-                # The newest row set owns the short name; the older column stays readable under its version.
-                older.alias = f"{alias}_v{(older.population or '@v0').rsplit('@v')[-1]}"
+                # The newest row set, or verdict, owns the short name; the older column stays readable under another.
+                older.alias = f"{alias}_{_told_apart(older)}"
                 session.add(older)
                 session.flush()
             elif alias in taken:  # another process published under this alias meanwhile
@@ -326,9 +328,15 @@ def _record_step(
         session.add(column)
 
 
-def _same_but_population(session: Session, column: ColumnRecord, step: Step) -> bool:
+def _same_but_scope(session: Session, column: ColumnRecord, step: Step) -> bool:
+    """Whether a column differs from the step's in the row set, or in the evals, alone."""
     recipe = session.get(Recipe, column.fingerprint)
-    return column.scope == "population" and recipe is not None and recipe.base == step.base
+    known = column.scope == "population" or step.plugin.fit_on == "evals"
+    return known and recipe is not None and recipe.base == step.base
+
+
+def _told_apart(older: ColumnRecord) -> str:
+    return f"v{older.population.rsplit('@v')[-1]}" if older.population else older.fingerprint[:6]
 
 
 def _report(cat: Catalog, planned: Plan, run_id: str | None) -> Report:

@@ -25,6 +25,7 @@ from catalog.schema import plain
 from catalog.store import checkpoints
 from catalog.store.columns import computed
 from catalog.store.tables import ColumnFile, open_table, write_column_file
+from flows.extending import HELD_STATE, held_columns
 from flows.job import Job, context
 from flows.journal import journal_folder, read_journal, write_journal
 from flows.planner import Step
@@ -102,6 +103,7 @@ def _windows(job: Job, table: Any, fragment_id: int) -> Iterator[tuple[int, pa.R
     made = {column for step in job.steps for column in step.outputs.values()}
     made |= {step.state for step in job.steps}
     wanted = {column for step in job.steps for column in (*step.inputs.values(), *step.waits) if column not in made}
+    wanted |= {column for step in job.steps for column in held_columns(step).values()}
     old = {name for name in job.fields.names if name in held}
     columns = ["sample_id", "content_id", "removed", *sorted(wanted - {"sample_id", "content_id"}), *sorted(old)]
     size = min(WINDOW[step.plugin.cost] for step in job.steps)
@@ -193,7 +195,7 @@ def _step(unit: _Unit, step: Step, rows: pa.RecordBatch, made: dict[str, pa.Arra
             unit.advance(int(found.sum()))
             rest = np.flatnonzero(~found)
         if len(rest):
-            fresh = _call(unit, step, part.take(pa.array(rest)) if len(rest) < part.num_rows else part)
+            fresh = _fresh(unit, step, part.take(pa.array(rest)) if len(rest) < part.num_rows else part)
             unit.counts["computed"] += len(rest)
             new = fresh if len(rest) == part.num_rows else {key: _scatter(new[key], rest, fresh[key]) for key in fresh}
         outputs = {name: _scatter(outputs[name], index, new[name]) for name in names}
@@ -205,6 +207,7 @@ def _inputs(step: Step, rows: pa.RecordBatch, made: dict[str, pa.Array], index: 
     columns = {"sample_id": rows.column("sample_id"), "content_id": rows.column("content_id")}
     for name, physical in step.inputs.items():
         columns[name] = made[physical] if physical in made else rows.column(physical)
+    columns |= {name: rows.column(physical) for name, physical in held_columns(step).items()}
     batch = pa.RecordBatch.from_pydict(columns)
     return batch if len(index) == batch.num_rows else batch.take(pa.array(index))
 
@@ -219,7 +222,25 @@ def _scatter(into: pa.Array, index: np.ndarray, values: pa.Array) -> pa.Array:
     return pc.if_else(pa.array(place >= 0), fresh, into)
 
 
-def _call(unit: _Unit, step: Step, part: pa.RecordBatch) -> dict[str, pa.Array]:
+def _fresh(unit: _Unit, step: Step, part: pa.RecordBatch) -> dict[str, pa.Array]:
+    """Values of rows nobody has: extended from those under other evals where the row has such, else computed."""
+    if not step.extends:
+        return _call(unit, step, part, step.plugin.function)
+    held = computed(part.column(HELD_STATE)).to_numpy(zero_copy_only=False)
+    known, rest = np.flatnonzero(held), np.flatnonzero(~held)
+    assert step.plugin.extend is not None
+    if not len(rest):
+        return _call(unit, step, part, step.plugin.extend)
+    fresh = _call(unit, step, part.take(pa.array(rest)), step.plugin.function)
+    if not len(known):
+        return fresh
+    more = _call(unit, step, part.take(pa.array(known)), step.plugin.extend)
+    place = np.empty(part.num_rows, np.int64)
+    place[known], place[rest] = np.arange(len(known)), np.arange(len(rest)) + len(known)
+    return {name: pa.concat_arrays([more[name], fresh[name]]).take(pa.array(place)) for name in fresh}
+
+
+def _call(unit: _Unit, step: Step, part: pa.RecordBatch, function: Callable[..., Any]) -> dict[str, pa.Array]:
     """Run the plug-in in slices, check what it returns, and derive missing states from nulls."""
     plugin = step.plugin
     left = 0
@@ -235,7 +256,7 @@ def _call(unit: _Unit, step: Step, part: pa.RecordBatch) -> dict[str, pa.Array]:
     for start in range(0, part.num_rows, plugin.batch_rows):
         piece = part.slice(start, plugin.batch_rows)
         left = piece.num_rows
-        pieces.append(checked(step, plugin.function(piece, ctx), piece.num_rows))
+        pieces.append(checked(step, function(piece, ctx), piece.num_rows))
         tick(left)
     return {key: pa.concat_arrays([piece[key] for piece in pieces]) for key in pieces[0]}
 

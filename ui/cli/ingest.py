@@ -177,13 +177,11 @@ def ingest(
 
 
 def _unchecked(cat: Any, name: str) -> list[str]:
-    """Which verdicts a registered eval made stale, and how to bring them up to date."""
-    from catalog.evals import stale
+    """Which verdicts a registered eval made stale; the checks are queued, and one command runs them."""
+    from ui.cli.evals import waiting
 
     held = cat.find(name)
-    if held is None or held.role != "eval":
-        return []
-    return [f"{row['object']} is not checked against {row['against']}: {row['remedy']}" for row in stale(cat, name)]
+    return waiting(cat, name) if held is not None and held.role == "eval" else []
 
 
 def _report(report: Any) -> None:

@@ -15,7 +15,21 @@ from typing import Annotated, Any
 
 import typer
 
-from ui.cli import admin, clusters, compare, history, ingest, lifecycle, mix, places, promote, query, score, select
+from ui.cli import (
+    admin,
+    clusters,
+    compare,
+    evals,
+    history,
+    ingest,
+    lifecycle,
+    mix,
+    places,
+    promote,
+    query,
+    score,
+    select,
+)
 from ui.cli.help import Command, Group
 from ui.cli.output import HOME, note
 
@@ -60,6 +74,8 @@ GROUPS: list[tuple[str, str, str, list[tuple[str, Callable[..., Any]]]]] = [
      [("start", places.start), ("status", places.status), ("stop", places.stop), ("worker", places.worker)]),
     ("Run", "runs", "What ran, what runs, and how to stop it.",
      [("list", places.runs_list), ("show", places.runs_show), ("cancel", places.runs_cancel)]),
+    ("Care", "evals", "What each eval protects, and the leak checks that wait.",
+     [("list", evals.list_evals), ("declare", evals.declare_eval), ("check", evals.check)]),
     ("Care", "token", "Local tokens for `strata serve` and `strata mcp --http`.",
      [("create", admin.token_create), ("list", admin.token_list), ("revoke", admin.token_revoke)]),
 ]  # fmt: skip

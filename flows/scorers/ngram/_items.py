@@ -42,9 +42,10 @@ def item_state(state: dict[str, Any], evals: Sequence[EvalSet], params: Any) -> 
     masked, masked_offsets, numbers = masked_words(texts)
     counts = np.diff(offsets)
     long = counts >= max(params.shortest, params.span)
-    whole = index(words, offsets, long, params.span, params.common)
-    blank = index(masked, masked_offsets, long & (numbers > 0), params.span, params.common)
-    state |= {"fields": fields, "part_eval": np.array(owner, np.int32), "part_field": np.array(field, np.int16)}
+    evals_of = np.array(owner, np.int32)
+    whole = index(words, offsets, long, params.span, params.common, evals_of)
+    blank = index(masked, masked_offsets, long & (numbers > 0), params.span, params.common, evals_of)
+    state |= {"fields": fields, "part_eval": evals_of, "part_field": np.array(field, np.int16)}
     state |= {"part_id": packed_ids(ids), **whole.state("items"), **blank.state("masked")}
     state["policies"] = [[held.action, held.share, held.numbers] for held in evals]
     listed = []

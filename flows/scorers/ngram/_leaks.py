@@ -1,8 +1,8 @@
 """Which eval item a text holds, and how much of it: postings of word n-grams, counted item by item.
 
 An item is found by containment: the words of the item that lie in an n-gram shared with the text, over the words of the
-item that could be found at all. Length of the page around it changes nothing. N-grams that many items share ("which of
-the following statements is true about the") are phrases and tell nothing; they are left out on both sides.
+item that could be found at all. Length of the page around it changes nothing. N-grams that many items of an eval share ("which
+of the following statements is true about the") are phrases and tell nothing; they are left out on both sides.
 
 The second index masks numbers: digits with their signs of grouping, and spelled numbers, become one word, runs of them
 one. A maths problem with other numbers is then found like a copy.
@@ -106,15 +106,22 @@ class Postings:
         return cls(*(state[f"{prefix}_{name}"] for name in ("hashes", "part", "place", "reach")))
 
 
-def index(words: np.ndarray, offsets: np.ndarray, wanted: np.ndarray, n: int, common: int) -> Postings:
-    """Postings of the wanted parts. An n-gram that stands in more than `common` parts is a phrase and is left out."""
+def index(
+    words: np.ndarray, offsets: np.ndarray, wanted: np.ndarray, n: int, common: int, evals: np.ndarray
+) -> Postings:
+    """Postings of the wanted parts. An n-gram in more than `common` parts of one eval is a phrase and left out there.
+
+    evals: number of each part's eval, ascending. No eval decides about another, so that one can be added to a verdict.
+    """
     hashes, first = ngram_hashes(words, offsets, n)
     part = owners(offsets)[first] if first.size else np.empty(0, np.int64)
     keep = wanted[part]
     hashes, part, place = hashes[keep], part[keep], (first - offsets[part])[keep]
     order = np.lexsort((place, part, hashes))
     hashes, part, place = hashes[order], part[order], place[order]
-    starts = np.flatnonzero(np.append(True, hashes[1:] != hashes[:-1])) if hashes.size else np.empty(0, np.int64)
+    held = evals[part]
+    other = (hashes[1:] != hashes[:-1]) | (held[1:] != held[:-1])
+    starts = np.flatnonzero(np.append(True, other)) if hashes.size else np.empty(0, np.int64)
     group = np.repeat(np.arange(starts.size), np.diff(np.append(starts, hashes.size)))
     new = np.append(True, (part[1:] != part[:-1]) | (group[1:] != group[:-1]))[: hashes.size]
     rare = (np.bincount(group, new, minlength=starts.size) <= common)[group] if hashes.size else np.empty(0, bool)

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from catalog import states
 from catalog.errors import BadInput
 from catalog.plugins import Context, Out, Scan, scorer
+from flows.scorers.ngram._added import extended
 from flows.scorers.ngram._hashing import ngram_hashes, owners, word_hashes
 from flows.scorers.ngram._items import item_state, leak_columns, lookup
 from flows.scorers.ngram._leaks import eval_texts
@@ -31,7 +32,9 @@ class Params(BaseModel):
     n: int = Field(13, ge=2, le=50, description="words in a row that two texts must share")
     shortest: int = Field(8, ge=2, le=50, description="eval items of fewer words are not looked for")
     span: int = Field(8, ge=2, le=50, description="words in a row that a part of an item is known by")
-    common: int = Field(20, ge=1, description="a run of words that more items than this share is a phrase, no evidence")
+    common: int = Field(
+        20, ge=1, description="a run of words that more items of one eval share is a phrase, no evidence"
+    )
 
     @model_validator(mode="after")
     def _ordered(self) -> Params:
@@ -70,10 +73,15 @@ def fit(scan: Scan, ctx: Context) -> dict[str, Any]:
     return state
 
 
+def extend(batch: pa.RecordBatch, ctx: Context) -> dict[str, pa.Array]:
+    return extended(eval_overlap, batch, ctx)
+
+
 @scorer(
     "eval_overlap",
-    version="2",
+    version="3",
     fit=fit,
+    extend=extend,
     fit_on="evals",
     reads=["text"],
     params=Params,
