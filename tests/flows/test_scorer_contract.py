@@ -106,10 +106,11 @@ def batch_of(scorer: Scorer, texts: list[str | None], start: int = 0) -> pa.Reco
 
 
 def _named_columns(scorer: Scorer) -> dict[str, str]:
-    """A column of numbers for each parameter that names columns; `vectors` names one of vectors."""
+    """A column of numbers for each parameter that names columns; `vectors` names one of vectors, `labels` of words."""
     floats = (name for name, out in sorted(WRITERS.items()) if pa.types.is_floating(out.type) and not out.range[0])
     named = (*scorer.columns, *scorer.fit_columns)
-    return {name: "embedding" if name == "vectors" else next(floats) for name in named}
+    special = {"vectors": "embedding", "labels": "language"}
+    return {name: special.get(name) or next(floats) for name in named}
 
 
 def _columns_given(scorer: Scorer) -> dict[str, object]:
@@ -191,7 +192,10 @@ def _with_model(scorer: Scorer, tiny_models) -> tuple[dict, object]:
     """Parameters and loaded model: the first tiny one that the scorer accepts, else its own."""
     if scorer.name in MODELS or not scorer.load:
         return MODELS.get(scorer.name, ({}, None))
-    tries = [{"model": kind} for kind in ("language", "encoder") if "model" in scorer.params.model_fields]
+    kinds = (
+        ("encoder",) if "pooling" in scorer.params.model_fields else ("language", "encoder")
+    )  # as wide as the column
+    tries = [{"model": kind} for kind in kinds if "model" in scorer.params.model_fields]
     for params in [*tries, {}]:
         given = {"model": tiny_models(params["model"])} if params else {}
         ctx = Context(params=scorer.parse_params(given), dtype="float32")
@@ -233,7 +237,7 @@ class _Step:
     """What `checked` asks of a step."""
 
     def __init__(self, scorer: Scorer) -> None:
-        self.plugin = scorer
+        self.plugin, self.outs = scorer, scorer.writes
 
 
 def run(scorer: Scorer, texts: list[str | None], ctx: Context, size: int = 1024) -> dict[str, list]:
@@ -462,6 +466,11 @@ def _options(cat, folder, scorer: Scorer, tiny_models) -> dict:
     return options
 
 
+def _attach(cat, ref: str, names: list[str], rows: int) -> None:
+    words = [("a", "b", "b")[row % 3] for row in range(rows)]
+    attach_columns(cat, ref.split("@")[0], {n: words if n == "labels" else np.arange(rows) * 0.5 for n in names})
+
+
 @EVERY
 def test_the_runner_keeps_rows_and_order_and_a_rerun_computes_nothing(name, cat, tmp_path, tiny_models):
     scorer = SCORERS[name]
@@ -469,7 +478,9 @@ def test_the_runner_keeps_rows_and_order_and_a_rerun_computes_nothing(name, cat,
     ref = _dataset(cat, tmp_path, scorer, texts)
     options = _options(cat, tmp_path, scorer, tiny_models)
     if named := [column for column in (*scorer.columns, *scorer.fit_columns) if column != "vectors"]:
-        attach_columns(cat, ref, {column: np.arange(len(texts)) * 0.5 for column in named})
+        _attach(cat, ref, named, len(texts))
+        if "target" in options and "labels" in named:
+            _attach(cat, options["target"], ["labels"], 60)
         given = {key: [key] if isinstance(value, list) else key if key in named else value
                  for key, value in _columns_given(scorer).items() if key != "vectors"}  # fmt: skip
         options["params"] = {**(options.get("params") or {}), **given}
