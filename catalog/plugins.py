@@ -92,6 +92,7 @@ class Scorer:
     load:     load(ctx) -> model; called once a worker, found in ctx.model.
     columns:  parameters whose values name columns of the dataset (aliases, or outputs of scorers), read beside `reads`;
               fit_columns: the same, read by the fit alone, so that they need not cover every row (a distilled teacher).
+              target_columns: those of `columns` that the fit reads of the target too, under the same name.
     swaps:    input name -> parameter that may name another column to read in its place (vectors of another encoder).
               Where that column was made by the input's own scorer, its parameters are taken over from its recipe.
     widths:   widths(params) -> {output: numbers a row} for vector outputs whose width a model decides; asked at planning.
@@ -115,6 +116,7 @@ class Scorer:
     extend: Callable[..., dict[str, Any]] | None = None
     columns: tuple[str, ...] = ()
     fit_columns: tuple[str, ...] = ()
+    target_columns: tuple[str, ...] = ()
     swaps: dict[str, str] = field(default_factory=dict)
     widths: Callable[[Any], dict[str, int]] | None = None
     beyond_content: bool = False

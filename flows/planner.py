@@ -357,6 +357,12 @@ def _target_columns(
         if column.type != swapped[name].type:
             raise BadInput(f"{alias} is {column.type} in target {target}, {swapped[name].type} here; make them alike")
         found[alias] = f"{column.fingerprint}:{column.digest}"
+    own = field_names(cat.resolve(target).dataset.kind)
+    for alias in filter(None, (values.get(parameter) for parameter in scorer.target_columns)):
+        column = next((column for column in cat.columns(target) if column.alias == alias), None)
+        if column is None and alias not in own:
+            raise BadInput(f"target {target} has no column {alias}, which {scorer.name} reads of it too; score or add it")
+        found[alias] = f"{column.fingerprint}:{column.digest}" if column else "field"
     return found
 
 

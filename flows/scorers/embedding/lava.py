@@ -96,6 +96,7 @@ def class_distances(
     reads=["embedding", "meta"],
     swaps={"embedding": "vectors"},
     columns=("labels",),
+    target_columns=("labels",),
     fit=fit,
     fit_on="target",
     fit_uses_rows=True,
