@@ -15,7 +15,7 @@ from sqlmodel import select
 from catalog.access import check
 from catalog.errors import BadInput
 from catalog.evals import CHECK, evals, policy, stale, stamp
-from catalog.meta.models import ColumnRecord, Dataset, Edge, Mix, Recipe
+from catalog.meta.models import ColumnRecord, Dataset, Edge, Mix, Recipe, Stream
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -27,7 +27,7 @@ def trace_eval(cat: Catalog, name: str, *, faint: bool = False) -> dict[str, Any
     """Every item of an eval that some row leaks: the rows, and the mixes and pulls that serve them.
 
     {"eval", "items", "untested", "policy", "leaked": [{"item", "field", "text", "rows", "mixes", "pulls"}], "datasets",
-    "unchecked"}. faint: also rows that hold a part of an item below the declared share.
+    "unchecked"}. "pulls" are folders of exports and live streams (`catalog/pull/live.py`). faint: also rows that hold a part of an item below the declared share.
     """
     check(cat, "read", name)
     found = cat.resolve(name)
@@ -108,15 +108,17 @@ def _collect(
 
 
 def _served(cat: Catalog, leaked: dict[tuple[str, str], dict[str, Any]]) -> None:
-    """Which mixes lock a row of each item, and the pulls and exports of those mixes."""
+    """Which mixes lock a row of each item, and what was pulled of those: folders of exports, then live streams."""
     from catalog.pull import rowset
 
     with cat.session() as session:
         mixes = session.exec(select(Mix).order_by(Mix.name, Mix.version)).all()  # type: ignore[arg-type]
         pulls = session.exec(select(Edge).where(Edge.verb == "pull").order_by(Edge.created)).all()  # type: ignore[arg-type]
+        streams = session.exec(select(Stream).order_by(Stream.created)).all()  # type: ignore[arg-type]
     for mix in mixes:
         ref = f"{mix.name}@v{mix.version}"
         taken = [edge.target for edge in pulls if edge.source == f"mix:{ref}"]
+        taken += _streamed([stream for stream in streams if stream.mix == ref])
         for part in mix.lock.get("parts", []):
             rows = None
             for item in leaked.values():
@@ -127,6 +129,18 @@ def _served(cat: Catalog, leaked: dict[tuple[str, str], dict[str, Any]]) -> None
                 if rows.contains(np.array(ids, np.int64)).any():
                     item["mixes"].append(ref)
                     item["pulls"] += taken
+
+
+def _streamed(streams: list[Stream]) -> list[str]:
+    """One line for the ranks of one live pull; how far it came is not known here, so nothing is ruled out."""
+    lines: dict[str, str] = {}
+    for one in streams:
+        ranks = f" by {one.world} ranks" if one.world > 1 else ""
+        lines.setdefault(
+            f"{one.face} {one.lock} {one.actor} {one.start} {one.stop} {one.world}",
+            f"{one.face} stream of {one.actor} on {one.host}{ranks}, from index {one.start:,} on ({one.created[:16]})",
+        )
+    return list(lines.values())
 
 
 def _texts(cat: Catalog, ref: str, wanted: set[str]) -> dict[str, str]:
@@ -167,6 +181,6 @@ def markdown(report: dict[str, Any]) -> str:
             lines.append(f"- {row['dataset']} `{row['sample_id']}`: {how}")
         if item["mixes"]:
             lines.append(
-                f"- in {', '.join(item['mixes'])}; pulled to {', '.join(item['pulls']) or 'no folder on record'}"
+                f"- in {', '.join(item['mixes'])}; pulled to {'; '.join(item['pulls']) or 'nothing on record'}"
             )
     return "\n".join(lines) + "\n"

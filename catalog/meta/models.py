@@ -308,3 +308,19 @@ class StandingSegment(SQLModel, table=True):
     bytes: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
     file: str  # below the tables' prefix
     created: str = Field(default_factory=now)
+
+
+class Stream(SQLModel, table=True):
+    """A live pull that began: who streamed which lock, from where on, and where it would end."""
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    mix: str = Field(index=True)  # "name@v1"
+    lock: str
+    face: str  # torch, hf, arrow
+    actor: str = ""
+    host: str = ""
+    rank: int = 0
+    world: int = 1
+    start: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    stop: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    created: str = Field(default_factory=now)

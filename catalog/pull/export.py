@@ -118,7 +118,7 @@ def _shard(
     def counted() -> Iterator[pa.RecordBatch]:
         nonlocal rows
         for batch in reader.batches(
-            *span, rank=request["rank"], world=request["world"], batch_rows=4096, columns=schema.names[3:]
+            *span, rank=request["rank"], world=request["world"], batch_rows=4096, columns=schema.names[3:], face=None
         ):
             rows += batch.num_rows
             yield batch

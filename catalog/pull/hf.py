@@ -32,7 +32,7 @@ def to_hf(
         raise Missing("the Hugging Face view needs datasets: pip install 'strata-catalog[hf]'") from None
     schema = reader.schema(columns)
     options: dict[str, Any] = {"start": start, "stop": stop, "rank": rank, "world": world}
-    options |= {"batch_rows": batch_rows, "columns": columns}
+    options |= {"batch_rows": batch_rows, "columns": columns, "face": "hf"}
     if streaming:
         features = datasets.Features.from_arrow_schema(schema)
         given = {"reader": reader, "options": options}

@@ -22,6 +22,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from catalog.errors import BadInput
+from catalog.pull import live
 from catalog.pull.reader import MixReader, Steps
 
 LEAN = ("sample_id", "text", "messages", "chosen", "rejected", "answer", "choices", "tools")
@@ -76,6 +77,7 @@ class StrataIterable(IterableDataset):
         self.columns = list(columns) if columns is not None else lean_columns(reader)
         self.start, self.drop_last, self.format = start, drop_last, format
         self.own_next: int | None = None  # where this worker goes on, when its own state was loaded
+        self.recorded = True  # as a live pull; StrataLoader does it itself, in the trainer's process
         reader.schema(self.columns)
         self.steps()
 
@@ -102,6 +104,7 @@ class StrataIterable(IterableDataset):
             batch_rows=self.batch_size,
             columns=self.columns,
             stripe=(first, workers),
+            face="torch" if self.recorded and worker == 0 else None,
         )
         for batch in batches:
             self.own_next += workers * steps.span
@@ -160,6 +163,7 @@ class StrataLoader:
         self.dataset = StrataIterable(
             reader, batch_size, rank, world, columns=columns, drop_last=drop_last, format=format
         )
+        self.dataset.recorded = False
         self.dataset.format = "arrow"  # made into tensors here: a tensor from a worker costs a file descriptor
         self.reader, self.workers, self.prefetch, self.format = reader, workers, prefetch, format
         self.position = 0
@@ -171,8 +175,11 @@ class StrataLoader:
     def __iter__(self) -> Iterator[Any]:
         self.dataset.start, self.dataset.own_next = self.position, None
         span, end = self.dataset.steps().span, self.dataset.steps().stop
+        recorded = live.begin(self.reader, "torch", self.position, end, self.dataset.rank, self.dataset.world)
         source = self._loader() if self.workers else iter(self.dataset)
         for batch in source:
+            if recorded:
+                recorded = recorded.join(live.WAIT)
             self.position = min(self.position + span, end)
             if batch.num_rows:
                 yield to_torch(batch) if self.format == "torch" else batch

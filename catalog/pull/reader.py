@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from catalog.errors import BadInput, Corrupt
 from catalog.mixes.lock import find_mix, load_lock
+from catalog.pull import live
 from catalog.pull.fetch import take_block
 from catalog.pull.layout import Layout
 from catalog.pull.sources import Sources, open_sources
@@ -51,6 +52,7 @@ class MixReader:
         self.sources = sources
         self.retracted = 0
         self.process = os.getpid()
+        self.streams: set[tuple[object, ...]] = set()  # what `catalog.pull.live` has recorded
 
     @property
     def digest(self) -> str:
@@ -110,17 +112,19 @@ class MixReader:
         batch_rows: int = 256,
         columns: Sequence[str] | None = None,
         stripe: tuple[int, int] = (0, 1),
+        face: str | None = "arrow",
     ) -> Iterator[pa.RecordBatch]:
         """One batch a step, for the indices of `rank` in [start, stop); see the module docstring.
 
         stripe (w, n): only steps w, w + n, w + 2n ... (what worker w of n reads). A retracted row makes its batch
         shorter, even empty; no step is skipped. While a batch is used, the next block is read in the background.
+        face: how the stream is recorded (see catalog.pull.live); None: whoever asks has recorded it, or is an export.
         """
         steps = Steps(len(self), start, stop, rank, world, batch_rows)
         schema = self.sources.schema(columns)
-        return self._stream(steps, range(stripe[0], len(steps), stripe[1]), schema)
+        return self._stream(steps, range(stripe[0], len(steps), stripe[1]), schema, face)
 
-    def _stream(self, steps: Steps, wanted: range, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+    def _stream(self, steps: Steps, wanted: range, schema: pa.Schema, face: str | None) -> Iterator[pa.RecordBatch]:
         def read(numbers: range) -> tuple[list[pa.RecordBatch], int]:
             per_step = [steps.indices(number) for number in numbers]
             table, kept, gone = self._fetch(np.concatenate(per_step), schema)
@@ -128,6 +132,7 @@ class MixReader:
             cuts = zip([0, *ends[:-1]], ends, strict=True)
             return [_one_batch(table.slice(begin, end - begin)) for begin, end in cuts], gone
 
+        recorded = live.begin(self, face, steps.start, steps.stop, steps.rank, steps.world) if face else None
         at, rows = 0, FIRST_BLOCK
         take = max(1, rows // steps.batch_rows)
         with ThreadPoolExecutor(1, thread_name_prefix="strata-pull") as pool:
@@ -139,6 +144,8 @@ class MixReader:
                 rows = _next_rows(rows, block)
                 take = max(1, rows // steps.batch_rows)
                 waiting = pool.submit(read, wanted[at : at + take]) if at < len(wanted) else None
+                if recorded:
+                    recorded = recorded.join(live.WAIT)
                 yield from block
 
     def verify(self, *, full: bool = False) -> str:

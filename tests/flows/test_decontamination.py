@@ -117,7 +117,10 @@ def test_a_lock_counts_leaks_by_eval_and_the_trace_names_who_holds_each(cat, tmp
     assert (parts["gsm8k@v1"]["leaking"], parts["gsm8k@v1"]["leaked_items"]) == (8, 7)
     assert (parts["exam@v1"]["leaking"], parts["exam@v1"]["leaked_items"]) == (2, 2)
     cat.mix("m@v1").export(tmp_path / "out", "jsonl")
+    next(iter(cat.mix("m@v1").torch(4, world=2)))
     report = trace_eval(cat, "gsm8k")
+    assert all("torch stream of local on" in item["pulls"][1] for item in report["leaked"])
+    assert "; torch stream of local on" in markdown(report) and "by 2 ranks, from index 0 on" in markdown(report)
     assert len(report["leaked"]) == 7 and len(report["leaked"][0]["rows"]) == 2
     assert all(item["mixes"] == ["m@v1"] and item["pulls"] for item in report["leaked"])
     assert report["leaked"][0]["text"].startswith("user: Janet")
