@@ -1,8 +1,8 @@
 """`select` by a selector: read the columns it names, let it choose within a budget, freeze the choice, report on it.
 
 The answer is a saved selection whose rows never change: ranks in a column of the dataset (`catalog.ranks`). Beside
-every choice stands a plain random one of equal budget, which is also one round of RS2 (arXiv:2305.18424): a method that
-does not differ from it where it matters has chosen nothing.
+every choice stand a plain random one of equal budget and rounds of RS2 (`flows.baselines`): a method that does not
+differ from them where it matters has chosen nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from catalog.schema import table_schema
 from catalog.selections import find_selection, save, versions
 from catalog.selectors import Budget, Choice, Chosen, Selector, get_selector
 from catalog.where import where_columns
+from flows.baselines import report_of
 from flows.planner import fingerprint
 
 
@@ -191,8 +192,7 @@ def _choose(cat: Catalog, asked: _Asked, label: str, digest: str, recipe: dict[s
             f"selector {asked.selector.name} chose no row of {rows.num_rows} candidates within {asked.amount} "
             f"{asked.unit}; raise the budget or change its parameters"
         )
-    plain = budget.cut(np.argsort(Choice(None, keys, asked.seed + 1).uniform, kind="stable"))
-    report = _report(cat, asked, ids, made, plain, costs, read)
+    report = report_of(cat, asked.found, made, budget, keys, ids, asked.seed + 1) | {"read": read}
     return publish_ranks(
         cat, asked.found, label, digest, recipe, report, _live(cat, asked.found), ids[made.order], made.weights, run_id
     )
@@ -251,55 +251,3 @@ def _live(cat: Catalog, found: Resolved) -> np.ndarray:
     table = cat.lance(found.dataset.name, found.dataset.lance_version)
     scanner = table.scanner(columns=[], filter=cat.predicate(found.ref), with_row_id=True, batch_size=65536)
     return np.concatenate([np.empty(0, np.uint64), *(b.column("_rowid").to_numpy() for b in scanner.to_batches())])
-
-
-def _report(
-    cat: Catalog, asked: _Asked, ids: np.ndarray, made: Chosen, plain: np.ndarray, costs: np.ndarray,
-    read: dict[str, int],
-) -> dict[str, Any]:  # fmt: skip
-    """What was chosen, beside a random choice of equal budget and all candidates."""
-    sets = {"chosen": np.sort(ids[made.order]), "random": np.sort(ids[plain]), "candidates": np.sort(ids)}
-    shared = len(np.intersect1d(sets["chosen"], sets["random"]))
-    return {
-        "rows": {name: len(rows) for name, rows in sets.items()},
-        "read": read,
-        "budget": {"amount": asked.amount, "unit": asked.unit, "spent": int(costs[made.order].sum())},
-        "overlap": {"rows": shared, "of chosen": shared / len(made.order), "by chance": len(plain) / len(ids)},
-        "means": _means(cat, asked.found, asked.known, sets),
-        **({"weights": {"sum": float(made.weights.sum()), "most": float(made.weights.max())}}
-           if made.weights is not None and len(made.weights) else {}),
-        **({"method": made.report} if made.report else {}),
-    }  # fmt: skip
-
-
-def _means(
-    cat: Catalog, found: Resolved, known: dict[str, ColumnRecord], sets: dict[str, np.ndarray]
-) -> dict[str, dict[str, float | None]]:
-    """Mean of every numeric column over each set of row ids, in one pass over narrow columns."""
-    table = cat.lance(found.dataset.name, found.dataset.lance_version)
-    numeric = {"chars": "chars"} | {
-        alias: c.physical for alias, c in known.items() if c.scorer != SCORER and _is_number(table.schema, c.physical)
-    }
-    sums = {alias: {name: [0.0, 0] for name in sets} for alias in numeric}
-    scanner = table.scanner(columns=list(dict.fromkeys(numeric.values())), filter=cat.predicate(found.ref),
-                            with_row_id=True, batch_size=65536)  # fmt: skip
-    for batch in scanner.to_batches():
-        rowids = batch.column("_rowid").to_numpy()
-        inside = {name: np.isin(rowids, held, assume_unique=True) for name, held in sets.items()}
-        for alias, physical in numeric.items():
-            values = batch.column(physical).cast(pa.float64()).to_numpy(zero_copy_only=False)
-            finite = np.isfinite(values)
-            for name, mask in inside.items():
-                sums[alias][name][0] += float(values[mask & finite].sum())
-                sums[alias][name][1] += int((mask & finite).sum())
-    return {
-        alias: {name: total / count if count else None for name, (total, count) in held.items()}
-        for alias, held in sums.items()
-    }
-
-
-def _is_number(schema: pa.Schema, name: str) -> bool:
-    if name not in schema.names:
-        return False
-    kind = schema.field(name).type
-    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from catalog.errors import BadInput, NotFound
@@ -52,10 +53,23 @@ def test_the_report_holds_a_random_choice_of_equal_budget(web):
     select(web, "best", "web", "topk", 20, params={"by": "quality", "order": "highest"})
     report = selection_report(web, "best")
     means = report["means"]["quality"]
-    assert report["rows"] == {"chosen": 20, "random": 20, "candidates": 60}
+    assert report["rows"] == {"chosen": 20, "random": 20, "candidates": 60, "rs2": 60} and report["rounds"] == 4
     assert means["chosen"] == pytest.approx(49.5) and means["candidates"] == pytest.approx(29.5)
+    assert means["low"] <= means["random"] <= means["high"] and 10 < means["rs2"] < 49
+    assert report["sources"]["web"] == dict.fromkeys(["chosen", "random", "rs2", "low", "high", "candidates"], 1.0)
     assert 10 < means["random"] < 49 and report["overlap"]["by chance"] == pytest.approx(1 / 3)
     assert selection_report(web, find_selection(web, "best").name)["recipe"]["selector"] == "topk"
+
+
+def test_the_report_compares_diversity_with_rounds_of_rs2(web):
+    near = np.random.default_rng(0).standard_normal((60, 8)).astype(np.float32)
+    near[:20] = near[0]  # twenty copies of one vector
+    attach_columns(web, "web", {"copies": (np.arange(60) < 20).astype(np.float64),
+                                "embedding": pa.FixedSizeListArray.from_arrays(pa.array(near.ravel()), 8)}, scorer="v")  # fmt: skip
+    select(web, "same", "web", "topk", 20, params={"by": "copies", "order": "highest"})
+    held = selection_report(web, "same")["vendi"]
+    assert held["column"] == "embedding" and held["rows"] == 20
+    assert held["chosen"] == pytest.approx(1.0) and held["low"] > 2
 
 
 def test_everything_that_takes_a_selection_takes_this_one(web, tmp_path):

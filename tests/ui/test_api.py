@@ -72,6 +72,7 @@ def test_a_read_token_reads_and_writes_nothing(api):
         ("POST", "/datasets/web/rename?to=pages", None),
         ("POST", "/datasets/web/tag?label=first", None),
         ("POST", "/selections", {"name": "s", "dataset": "web", "where": "chars > 1"}),
+        ("POST", "/selections", {"name": "s", "dataset": "web", "selector": "random", "budget": 2}),
         ("POST", "/gc", None),
     ):
         answer = reader.request(method, path, json=body)
@@ -153,6 +154,13 @@ def test_cards_lineage_selections_and_traces(api):
     made = writer.post("/selections", json={"name": "long", "dataset": "web", "where": "chars > 200"}).json()
     assert made["version"] == 1 and [row["name"] for row in writer.get("/selections").json()] == ["long"]
     assert 0 < writer.get("/selections/long").json()["rows"] < 60
+    asked = {"name": "few", "dataset": "long", "selector": "random", "budget": 4, "seed": 3}
+    held = writer.post("/selections", json=asked).json()
+    assert held["selection"] == "few@v1" and held["rows"] == 4 and held["report"]["recipe"]["seed"] == 3
+    assert writer.get("/selections/few").json()["report"]["means"]["chars"]["rs2"] > 200
+    refused = writer.post("/selections", json={"name": "few", "dataset": "web", "selector": "random"})
+    assert refused.status_code == 400 and "within a budget" in refused.json()["error"]
+    assert "topk" in {row["name"] for row in api("read").get("/selectors").json()}
     sample = writer.get("/datasets/web", params={"sample": 1}).json()["sample"][0]["sample_id"]
     assert writer.get(f"/samples/{sample}").json()["rows"][0]["dataset"] == "web"
 

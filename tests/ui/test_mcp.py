@@ -23,7 +23,8 @@ from flows import score
 from ui.api.tokens import create
 from ui.mcp.server import LocalTokens, build
 
-TOOLS = {"datasets", "show", "card", "lineage", "diff", "scorers", "runs", "sql", "search", "plan"}
+TOOLS = {"datasets", "show", "card", "lineage", "diff", "scorers", "runs", "sql", "search", "plan",
+         "selectors", "selections", "selection", "select"}  # fmt: skip
 
 
 @pytest.fixture
@@ -42,14 +43,40 @@ def ask(server, *calls):
     return asyncio.run(session())
 
 
-def test_the_tools_are_the_read_verbs_and_say_so(web):
+def test_the_tools_read_but_for_select_and_say_so(web):
     async def tools():
         async with Client(build(web)) as client:
             return await client.list_tools()
 
     held = asyncio.run(tools())
     assert {tool.name for tool in held} == TOOLS
-    assert all(tool.description and tool.annotations.read_only_hint for tool in held)
+    assert all(tool.description for tool in held)
+    assert [tool.name for tool in held if not tool.annotations.read_only_hint] == ["select"]
+
+
+def test_a_selection_is_made_with_the_rights_of_the_caller(web):
+    asked = {
+        "name": "short",
+        "source": "web",
+        "selector": "topk",
+        "budget": 5,
+        "params": {"by": "chars", "order": "lowest"},
+    }
+    names, made, listed, held = ask(
+        build(web), ("selectors", {}), ("select", asked), ("selections", {}), ("selection", {"ref": "short"})
+    )
+    assert {"topk", "rs2"} <= {row["name"] for row in names["result"]}
+    assert made == held and made["rows"] == 5 and {"chosen", "random", "rs2"} <= set(made["report"]["means"]["chars"])
+    assert [row["selection"] for row in listed["result"]] == ["short@v1"]
+    web.grant = "read"
+    with pytest.raises(ToolError, match="may only read"):
+        ask(build(web), ("select", {**asked, "budget": 6}))
+
+
+def test_a_selection_does_not_spell_text_out(web):
+    for more in ({"where": "text LIKE 'The%'"}, {"selector": "stratified", "budget": 5, "params": {"within": "text"}}):
+        with pytest.raises(ToolError, match="holds sample text"):
+            ask(build(web), ("select", {"name": "spy", "source": "web", **more}))
 
 
 def test_facts_counts_and_plans(web):

@@ -93,10 +93,22 @@ def selections(cat: Asked) -> list[dict[str, Any]]:
 
 @router.get("/selections/{ref}")
 def selection(ref: str, cat: Asked) -> dict[str, Any]:
-    """One selection and the rows it holds today."""
-    from catalog.selections import count_selection, find_selection
+    """One selection, the rows it holds today, and the report of a selector beside random and RS2."""
+    from catalog.selections import find_selection
+    from ui.selecting import described
 
-    return {**plain(find_selection(cat, ref)), "rows": count_selection(cat, ref)}
+    return {**plain(find_selection(cat, ref)), **plain(described(cat, ref))}
+
+
+@router.get("/selectors")
+def selectors(cat: Asked, experimental: bool = False) -> Any:
+    """The methods that turn columns and a budget into chosen rows."""
+    from catalog.plugins import plugins
+    from ui.selecting import selector_row
+
+    check(cat, "read", "selectors")
+    held = plugins("selector").values()
+    return plain([selector_row(one) for one in held if experimental or not one.experimental])
 
 
 @router.get("/datasets/{name}/indexes")

@@ -78,11 +78,19 @@ class IngestRequest(Strict):
 
 
 class SelectionRequest(Strict):
+    """Rows for which `where` holds, or with `selector` what that method chooses within `budget`."""
+
     name: str
-    dataset: str
-    where: str
+    dataset: str = Field(description="a dataset, or for a selector also a saved selection")
+    where: str | None = None
     missing: Literal["error", "drop", "keep"] = "error"
     note: str = ""
+    selector: str | None = Field(None, description="see /selectors")
+    budget: int | None = None
+    unit: Literal["samples", "tokens"] | None = None
+    params: dict[str, Any] | None = None
+    tokens: str | None = Field(None, description="column that counts tokens")
+    seed: int | None = None
 
 
 class RetractRequest(Strict):
@@ -161,10 +169,12 @@ def preview_mix(spec: dict[str, Any], cat: Asked) -> Any:
 
 @router.post("/selections")
 def save_selection(body: SelectionRequest, cat: Asked) -> Any:
-    """Save a named row set."""
-    from catalog.selections import save
+    """Save a named row set; what a selector chose comes back with its report, beside random and RS2."""
+    from ui.selecting import described
+    from ui.selecting import save_selection as save
 
-    return plain(save(cat, body.name, body.dataset, body.where, missing=body.missing, note=body.note))
+    made = save(cat, body.name, body.dataset, **body.model_dump(exclude={"name", "dataset"}))
+    return {**plain(made), **plain(described(cat, f"{made.name}@v{made.version}"))}
 
 
 @router.post("/datasets/{name}/rollback")

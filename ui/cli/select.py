@@ -20,25 +20,14 @@ def selectors(
     """
     from catalog.plugins import plugins
     from catalog.selectors import get_selector
+    from ui.selecting import selector_row
 
     if name:
-        held = _row(get_selector(name))
+        held = selector_row(get_selector(name))
         emit(json, held, lambda: _selector(held))
         return
-    rows = [_row(held) for held in plugins("selector").values() if experimental or not held.experimental]
+    rows = [selector_row(held) for held in plugins("selector").values() if experimental or not held.experimental]
     emit(json, rows, lambda: table(rows, ["name", "summary", "citation"], empty="no selector is installed"))
-
-
-def _row(held: Any) -> dict[str, Any]:
-    params = {
-        name: {"type": getattr(body.annotation, "__name__", str(body.annotation)),
-               "default": None if body.is_required() else body.get_default(call_default_factory=True),
-               "required": body.is_required(), "description": body.description}
-        for name, body in held.params.model_fields.items()
-    }  # fmt: skip
-    return {"name": held.name, "summary": held.summary, "version": held.version, "reads": list(held.reads),
-            "citation": held.citation, "experimental": held.experimental, "most_rows": held.most_rows,
-            "params": params}  # fmt: skip
 
 
 def _selector(row: dict[str, Any]) -> None:
@@ -84,26 +73,17 @@ def save(
              strata select save best --from web --selector topk --by quality --budget 1000
     """
     from catalog.errors import BadInput
+    from ui.selecting import described, save_selection
 
     source = from_ or dataset
     if source is None or (from_ and dataset and from_ != dataset):
         raise BadInput("say once what to select from: --from DATASET")
+    given = {**({"by": by} if by else {}), **pairs(param or [], "--param")}
+    chooses = {"unit": unit, "tokens": tokens, "seed": seed} if selector else {}
     cat = opened()
-    if selector is None:
-        from catalog.selections import save as keep
-
-        if where is None or budget is not None or by is not None or param:
-            raise BadInput('say what to keep: --where "quality > 0.7", or --selector topk --by COLUMN --budget 1000')
-        made = keep(cat, name, source, where, missing=missing, note=note)
-    else:
-        from flows.selecting import select
-
-        if budget is None:
-            raise BadInput(f"selector {selector} chooses within a budget: --budget 1000 (--unit samples or tokens)")
-        params = {**({"by": by} if by else {}), **pairs(param or [], "--param")}
-        made = select(cat, name, source, selector, budget, unit=unit, params=params, where=where, missing=missing,
-                      tokens=tokens, seed=seed, note=note)  # fmt: skip
-    held = _selection(made) | _reported(cat, made)
+    made = save_selection(cat, name, source, selector=selector, where=where, budget=budget, missing=missing, note=note,
+                          params=given or None, **chooses)  # fmt: skip
+    held = described(cat, f"{made.name}@v{made.version}")
     emit(json, held, lambda: _show(held))
 
 
@@ -113,8 +93,9 @@ def list_selections(json: Json = False) -> None:
     Example: strata select list
     """
     from catalog.selections import selections
+    from ui.selecting import selection_row
 
-    rows = [_selection(made) for made in selections(opened())]
+    rows = [selection_row(made) for made in selections(opened())]
     emit(
         json,
         rows,
@@ -127,27 +108,15 @@ def show(ref: Annotated[str, typer.Argument(metavar="NAME[@vN]", help="Selection
 
     Example: strata select show good
     """
-    from catalog.selections import count_selection, find_selection
+    from ui.selecting import described
 
-    cat = opened()
-    made = find_selection(cat, ref)
-    held = {**_selection(made), "rows": count_selection(cat, ref)} | _reported(cat, made)
+    held = described(opened(), ref)
     emit(json, held, lambda: _show(held))
 
 
-def _selection(made: Any) -> dict[str, Any]:
-    return {"selection": f"{made.name}@v{made.version}", "dataset": made.dataset, "where": made.where,
-            "missing": made.missing, "owner": made.owner, "note": made.note, "created": made.created}  # fmt: skip
-
-
-def _reported(cat: Any, made: Any) -> dict[str, Any]:
-    from flows.selecting import selection_report
-
-    report = selection_report(cat, f"{made.name}@v{made.version}")
-    return {"report": report} if report else {}
-
-
 def _show(held: dict[str, Any]) -> None:
+    from ui.selecting import HEADS, beside
+
     report = held.get("report")
     facts({key: value for key, value in held.items() if key != "report"})
     if not report:
@@ -159,8 +128,9 @@ def _show(held: dict[str, Any]) -> None:
         "spent": f"{number(budget['spent'])} of {number(budget['amount'])} {budget['unit']}",
         "left out": f"{number(report['read']['without a value'])} without a value",
         "overlap with random": f"{100 * report['overlap']['of chosen']:.1f} % (by chance {100 * report['overlap']['by chance']:.1f} %)",
+        **({"RS2 sees": f"{number(rows['rs2'])} rows in {report['rounds']} rounds"} if "rs2" in rows else {}),
     })  # fmt: skip
-    means = [{"column": name, **values} for name, values in report["means"].items()]
-    table(means, ["column", "chosen", "random", "candidates"], title="means, beside a random choice of equal budget")
+    lines = [dict(zip(HEADS, line)) for line in beside(report)]
+    table(lines, list(HEADS), title="beside a random choice of equal budget and rounds of RS2")
     if report.get("method"):
         facts(report["method"])

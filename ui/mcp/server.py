@@ -1,4 +1,5 @@
-"""Read verbs as MCP tools: datasets, show, card, lineage, diff, sql, search, scorers, plan, runs.
+"""Verbs as MCP tools: datasets, show, card, lineage, diff, sql, search, scorers, plan, runs, selectors, selections and
+selection read; select writes, with the rights of the token or of whoever started the server.
 
 A client may hand what it reads to a language model elsewhere. Sample text therefore leaves only for datasets whose
 owner consented (consent_llm), or when the server was started with texts=True because the model is local. Facts,
@@ -59,7 +60,7 @@ def build(cat: Catalog, *, texts: bool = False, auth: TokenVerifier | None = Non
         token = holder(cat, given.token) if given else None
         return catalog_for(cat, token) if token is not None else cat
 
-    def tool(function: Callable[..., Any]) -> Callable[..., Any]:
+    def tool(function: Callable[..., Any], writes: bool = False) -> Callable[..., Any]:
         @functools.wraps(function)
         def told(*args: Any, **given: Any) -> Any:
             try:
@@ -67,9 +68,10 @@ def build(cat: Catalog, *, texts: bool = False, auth: TokenVerifier | None = Non
             except StrataError as error:
                 raise ToolError(str(error)) from None
 
-        return server.tool(told, annotations={"readOnlyHint": True, "openWorldHint": False})
+        return server.tool(told, annotations={"readOnlyHint": not writes, "openWorldHint": False})
 
     _facts(tool, who, texts)
+    _selections(tool, who, texts)
     _queries(tool, who, texts)
     return server
 
@@ -120,6 +122,50 @@ def _facts(tool: Callable[..., Any], who: Callable[[], Catalog], texts: bool) ->
         return [run_row(run) for run in who().runs(min(max(limit, 1), 200), dataset)]
 
 
+def _selections(tool: Callable[..., Any], who: Callable[[], Catalog], texts: bool) -> None:
+    @tool
+    def selectors() -> list[dict[str, Any]]:
+        """The methods that turn columns and a budget into chosen rows: what each reads, takes and cites."""
+        from catalog.plugins import plugins
+        from ui.selecting import selector_row
+
+        check(who(), "read", "selectors")
+        return [selector_row(held) for held in plugins("selector").values()]
+
+    @tool
+    def selections() -> list[dict[str, Any]]:
+        """The newest version of every saved selection."""
+        from catalog.selections import selections as saved
+        from ui.selecting import selection_row
+
+        return [selection_row(made) for made in saved(who())]
+
+    @tool
+    def selection(ref: str) -> dict[str, Any]:
+        """A saved selection, its rows today, and what a selector chose beside plain random and rounds of RS2."""
+        from ui.selecting import described
+
+        return _withheld(plain(described(who(), ref)))
+
+    def select(
+        name: str, source: str, selector: str | None = None, budget: int | None = None, unit: str | None = None,
+        params: dict[str, Any] | None = None, where: str | None = None, missing: str = "error", seed: int | None = None,
+        tokens: str | None = None, note: str = "",
+    ) -> dict[str, Any]:  # fmt: skip
+        """Save a named row set of `source`: a WHERE, or what `selector` chooses within `budget` samples or tokens.
+
+        Nothing is deleted; the same name again is the selection's next version. Wants the right to write."""
+        from ui.selecting import described, save_selection
+
+        if not texts:
+            _refuse_reading(who(), source, where, selector, params or {})
+        made = save_selection(who(), name, source, selector=selector, budget=budget, unit=unit, params=params,
+                              where=where, missing=missing, seed=seed, tokens=tokens, note=note)  # fmt: skip
+        return _withheld(plain(described(who(), f"{made.name}@v{made.version}")))
+
+    tool(select, writes=True)
+
+
 def _queries(tool: Callable[..., Any], who: Callable[[], Catalog], texts: bool) -> None:
     @tool
     def sql(query: str, limit: int = 100) -> dict[str, Any]:
@@ -154,6 +200,24 @@ def _queries(tool: Callable[..., Any], who: Callable[[], Catalog], texts: bool) 
 
         planned = make(who(), name, scorers, target=target)
         return {"ref": planned.ref, "rows": planned.rows, "steps": plan_rows(planned)}
+
+
+def _refuse_reading(cat: Catalog, source: str, where: str | None, selector: str | None, params: dict[str, Any]) -> None:
+    """Refuse a choice that would spell text out by what it keeps, unless the dataset's owner consented."""
+    from catalog.query.withheld import refusal, text_columns
+    from catalog.selections import find_selection
+    from catalog.selectors import get_selector
+
+    noun = cat._noun(source.partition("@")[0])
+    ref = find_selection(cat, source).dataset if noun == "selection" else source
+    if _consents(cat, ref):
+        return
+    if where:
+        refuse_text(cat, ref, where)
+    if selector:
+        plugin, found = get_selector(selector), cat.resolve(ref)
+        if used := set(plugin.columns(plugin.parse_params(params))) & text_columns(cat, found):
+            raise refusal(sorted(used)[0], found.dataset.name)
 
 
 def _consents(cat: Catalog, ref: str) -> bool:

@@ -1,0 +1,74 @@
+"""Selectors and saved selections as every face shows and makes them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from catalog import Catalog
+    from catalog.meta.models import Selection
+    from catalog.selectors import Selector
+
+HEADS: tuple[str, ...] = ("column", "chosen", "random", "RS2", "lowest round", "highest round", "candidates")
+_KEYS = ("chosen", "random", "rs2", "low", "high", "candidates")
+
+
+def selector_row(held: Selector) -> dict[str, Any]:
+    """A selector as its declaration says it."""
+    params = {
+        name: {"type": getattr(body.annotation, "__name__", str(body.annotation)),
+               "default": None if body.is_required() else body.get_default(call_default_factory=True),
+               "required": body.is_required(), "description": body.description}
+        for name, body in held.params.model_fields.items()
+    }  # fmt: skip
+    return {"name": held.name, "summary": held.summary, "version": held.version, "reads": list(held.reads),
+            "citation": held.citation, "experimental": held.experimental, "most_rows": held.most_rows,
+            "params": params}  # fmt: skip
+
+
+def selection_row(made: Selection) -> dict[str, Any]:
+    """One line of the saved selections."""
+    return {"selection": f"{made.name}@v{made.version}", "dataset": made.dataset, "where": made.where,
+            "missing": made.missing, "owner": made.owner, "note": made.note, "created": made.created}  # fmt: skip
+
+
+def described(cat: Catalog, ref: str) -> dict[str, Any]:
+    """A selection, the rows it holds today, and the report of the selector that made it, if one did."""
+    from catalog.selections import count_selection, find_selection
+    from flows.selecting import selection_report
+
+    made = find_selection(cat, ref)
+    report = selection_report(cat, f"{made.name}@v{made.version}")
+    return {**selection_row(made), "rows": count_selection(cat, ref)} | ({"report": report} if report else {})
+
+
+def save_selection(cat: Catalog, name: str, source: str, **asked: Any) -> Selection:
+    """Save a WHERE, or with `selector` what that method chooses within `budget`; the verb behind every face.
+
+    asked: where, missing, note; and with a selector budget, unit, params, tokens, seed. None counts as not said.
+    """
+    from catalog.errors import BadInput
+
+    given = {key: value for key, value in asked.items() if value is not None}
+    selector = given.pop("selector", None)
+    if selector is None:
+        from catalog.selections import save
+
+        where = given.pop("where", None)
+        if where is None or set(given) - {"missing", "note"}:
+            raise BadInput('say what to keep: --where "quality > 0.7", or --selector topk --by COLUMN --budget 1000')
+        return save(cat, name, source, where, **given)
+    from flows.selecting import select
+
+    if "budget" not in given:
+        raise BadInput(f"selector {selector} chooses within a budget: --budget 1000 (--unit samples or tokens)")
+    return select(cat, name, source, selector, given.pop("budget"), **given)
+
+
+def beside(report: dict[str, Any]) -> list[list[Any]]:
+    """Rows under `HEADS`: each mean, the share of each source and the diversity of what was chosen and of the baselines."""
+    held = {f"mean {name}": values for name, values in report["means"].items()}
+    held |= {f"source {name}": values for name, values in report.get("sources", {}).items()}
+    if vendi := report.get("vendi"):
+        held[f"Vendi score of {vendi['rows']} {vendi['column']}"] = vendi
+    return [[name, *(values.get(key) for key in _KEYS)] for name, values in held.items()]
