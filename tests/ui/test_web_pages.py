@@ -346,6 +346,19 @@ def test_sql_runs_bounds_and_saves_a_selection(home, monkeypatch):
     assert "Saved long-pages@v1" in said(at)
 
 
+def test_select_chooses_by_a_method_and_shows_it_beside_random_and_rs2(home, monkeypatch):
+    at = opened(home, monkeypatch)
+    assert "No selection of this dataset is saved" in visit(at, "dataset", ref="chats", tab="select")
+    at.text_input(key="choice_name").set_value("few-chats")
+    at.text_input(key="param_by").set_value("chars")
+    at.selectbox(key="param_order").set_value("lowest")
+    at.number_input(key="choice_budget").set_value(3).run()
+    at.button(key="choice_go").click().run()
+    text = said(at)
+    for words in ("few-chats@v1", "topk, seed 0", "4 rounds of RS2", "mean chars", "shared with random"):
+        assert words in text
+
+
 def test_sql_refuses_what_writes(home, monkeypatch):
     at = opened(home, monkeypatch)
     visit(at, "sql", q="DROP TABLE web")

@@ -1,4 +1,4 @@
-"""A form from a scorer's declaration: one widget a parameter, by its JSON schema."""
+"""A form from the declaration of a scorer or selector: one widget a parameter, by its JSON schema."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import streamlit as st
 
 from catalog.errors import BadInput
 from catalog.plugins import Scorer
+from catalog.selectors import Selector
 
 
-def fields(scorers: Sequence[Scorer]) -> dict[str, dict[str, Any]]:
+def fields(scorers: Sequence[Scorer | Selector]) -> dict[str, dict[str, Any]]:
     """Parameter -> its JSON schema and "users": parameters of equal name are one, as the planner forwards them."""
     found: dict[str, dict[str, Any]] = {}
     for scorer in scorers:
@@ -34,7 +35,7 @@ def _resolved(body: dict[str, Any], definitions: dict[str, Any]) -> dict[str, An
     return body
 
 
-def form(scorers: Sequence[Scorer]) -> dict[str, Any]:
+def form(scorers: Sequence[Scorer | Selector]) -> dict[str, Any]:
     """Draw the widgets; returns the values that differ from their defaults."""
     given = {}
     held = fields(scorers)
