@@ -58,6 +58,30 @@ def tiny_encoder(folder: Path, *, dimensions: int = 384, seed: int = 0) -> str:
     return str(folder)
 
 
+def tiny_classifier(folder: Path, *, labels: Sequence[str] = ("fine", "toxic"), seed: int = 0, **config: Any) -> str:
+    """Save a one-layer BERT with a classification head under `folder`; returns its path. `config`: as above."""
+    import torch
+    from transformers import BertConfig, BertForSequenceClassification
+
+    size = _tokenizer(folder, ["[CLS]", "[SEP]"], before="[CLS]", after="[SEP]")
+    quiet_transformers(str(folder))
+    torch.manual_seed(seed)
+    options = BertConfig(
+        vocab_size=size,
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=512,
+        initializer_range=0.3,
+        id2label=dict(enumerate(labels)),
+        label2id={label: i for i, label in enumerate(labels)},
+        **config,
+    )
+    BertForSequenceClassification(options).save_pretrained(folder)
+    return str(folder)
+
+
 def _tokenizer(folder: Path, special: Sequence[str], before: str | None = None, after: str | None = None) -> int:
     """Train and save a byte-level BPE with a template; returns its size."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers

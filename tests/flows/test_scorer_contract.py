@@ -178,9 +178,10 @@ def tiny_models(tmp_path_factory):
 
     @cache
     def made(kind: str) -> str:
-        from flows.models.testing import tiny_encoder, tiny_language_model
+        from flows.models.testing import tiny_classifier, tiny_encoder, tiny_language_model
 
-        return {"language": tiny_language_model, "encoder": tiny_encoder}[kind](folder / kind)
+        kinds = {"language": tiny_language_model, "encoder": tiny_encoder, "classifier": tiny_classifier}
+        return kinds[kind](folder / kind)
 
     return made
 
@@ -193,7 +194,7 @@ def _with_model(scorer: Scorer, tiny_models) -> tuple[dict, object]:
     if scorer.name in MODELS or not scorer.load:
         return MODELS.get(scorer.name, ({}, None))
     kinds = (
-        ("encoder",) if "pooling" in scorer.params.model_fields else ("language", "encoder")
+        ("encoder",) if "pooling" in scorer.params.model_fields else ("language", "encoder", "classifier")
     )  # as wide as the column
     tries = [{"model": kind} for kind in kinds if "model" in scorer.params.model_fields]
     for params in [*tries, {}]:
