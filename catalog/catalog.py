@@ -344,6 +344,7 @@ class Catalog:
 
     def gc(self, name: str | None = None, *, compact: bool = False, **options: Any) -> dict[str, dict[str, int]]:
         """Collect what no version names, for one dataset or all; `compact` merges small files first."""
+        from catalog.index.care import collect_index
         from catalog.store.gc import collect, collect_dropped, collect_locks
         from catalog.store.gc import compact as merge
 
@@ -355,6 +356,8 @@ class Catalog:
             done |= collect_dropped(self, **options)
             if freed := collect_locks(self, **options):
                 done["locks"] = freed
+            if freed := collect_index(self, **options):
+                done["standing index"] = freed
         return done
 
     # -- names ---------------------------------------------------------------------------------------------------

@@ -37,7 +37,10 @@ def doctor(cat: Catalog, *, deep: bool = False) -> list[Finding]:
             findings += _table(cat, dataset, deep) if dataset.head else _unpublished(cat, dataset)
         except (StrataError, OSError, ValueError) as error:
             findings.append(Finding("error", dataset.name, str(error).splitlines()[0][:300]))
-    return findings + _mixes(cat) + _leak_checks(cat)
+    from catalog.index.care import index_findings
+
+    standing = [Finding(*found) for found in index_findings(cat, deep=deep)]
+    return findings + standing + _mixes(cat) + _leak_checks(cat)
 
 
 def _unpublished(cat: Catalog, dataset: Dataset) -> list[Finding]:

@@ -13,12 +13,16 @@ from sqlmodel import select
 
 from catalog.digests import id_words
 from catalog.evals import CHECK, eval_sets, evals
-from catalog.index.segments import Segment, hits
+from catalog.index.segments import Segment, hits, unsorted
 from catalog.index.standing import opened, sketch
 from catalog.meta.models import Dataset, Mix
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
+
+
+Index = list[tuple[Dataset, Segment]]
+SLICE = 65536
 
 
 @dataclass
@@ -55,38 +59,60 @@ def held_of(cat: Catalog, batches: Iterable[pa.RecordBatch], *, without: Dataset
 
     without: the dataset they are or will be of; it, what was made from it and what it was made from do not count.
     """
-    index = [(dataset, segment) for dataset, segment in opened(cat) if not _kin(dataset, without)]
-    index = [(dataset, segment) for dataset, segment in index if dataset.role != "eval"]
-    locked, method, found, check = _locked(cat), sketch(), Held(), _eval_check(cat)
+    index, locked = _others(opened(cat), without), _locked(cat)
+    method, found, check = sketch(), Held(), _eval_check(cat)
     for batch in batches:
-        texts = batch.column("text").to_pylist()
-        keys, has = method.keys(texts)
-        words = id_words(batch.column("content_id"))
-        exact, near, mixed = (np.zeros(len(texts), bool) for _ in range(3))
-        by_dataset: dict[str, np.ndarray] = {}
-        tier_of = {dataset.name: dataset.tier for dataset, _ in index}
-        for dataset, segment in index:
-            same, like, rows = matches(segment, words, keys, has)
-            exact[same] = True
-            touched = np.unique(np.concatenate([same, like]))
-            near[touched] = True
-            by_dataset.setdefault(dataset.name, np.zeros(len(texts), bool))[touched] = True
-            for rowset in locked.get(dataset.id, []):
-                inside = rowset.contains(segment.rows[rows].astype(np.int64))
-                mixed[np.concatenate([same, like])[inside]] = True
-        found.rows += len(texts)
-        found.exact, found.near = found.exact + int(exact.sum()), found.near + int(near.sum())
-        found.mixes += int(mixed.sum())
-        tiers: dict[str, np.ndarray] = {}
-        for name, mask in by_dataset.items():
-            found.datasets[name] += int(mask.sum())
-            tiers[tier_of[name]] = tiers.get(tier_of[name], np.zeros(len(texts), bool)) | mask
-        for tier, mask in tiers.items():
-            found.tiers[tier] += int(mask.sum())
+        keys, has = method.keys(batch.column("text").to_pylist())
+        _count(found, index, locked, id_words(batch.column("content_id")), keys, has)
         if check is not None:
             found.leaks = check(batch, found.leaks or {})
     found.datasets = Counter({name: count for name, count in found.datasets.items() if count})
     return found
+
+
+def held_dataset(cat: Catalog, dataset: Dataset) -> Held:
+    """The same for the live rows of a dataset, from its own segments: nothing is read or hashed again, no leak checked."""
+    index, locked, found = opened(cat), _locked(cat), Held()
+    for own, segment in index:
+        if own.id == dataset.id:
+            words, keys, has = unsorted(segment)
+            for at in range(0, len(has), SLICE):
+                part = slice(at, at + SLICE)
+                _count(found, _others(index, dataset), locked, words[part], keys[part], has[part])
+    found.datasets = Counter({name: count for name, count in found.datasets.items() if count})
+    return found
+
+
+def _others(index: Index, without: Dataset | None) -> Index:
+    return [(d, segment) for d, segment in index if d.role != "eval" and not _kin(d, without)]
+
+
+def _count(
+    found: Held, index: Index, locked: dict[str, list[Any]], words: np.ndarray, keys: np.ndarray, has: np.ndarray
+) -> None:
+    """Add rows, by their content words and keys, to the counts."""
+    count = len(has)
+    exact, near, mixed = (np.zeros(count, bool) for _ in range(3))
+    by_dataset: dict[str, np.ndarray] = {}
+    tier_of = {dataset.name: dataset.tier for dataset, _ in index}
+    for dataset, segment in index:
+        same, like, rows = matches(segment, words, keys, has)
+        exact[same] = True
+        touched = np.unique(np.concatenate([same, like]))
+        near[touched] = True
+        by_dataset.setdefault(dataset.name, np.zeros(count, bool))[touched] = True
+        for rowset in locked.get(dataset.id, []):
+            inside = rowset.contains(segment.rows[rows].astype(np.int64))
+            mixed[np.concatenate([same, like])[inside]] = True
+    found.rows += count
+    found.exact, found.near = found.exact + int(exact.sum()), found.near + int(near.sum())
+    found.mixes += int(mixed.sum())
+    tiers: dict[str, np.ndarray] = {}
+    for name, mask in by_dataset.items():
+        found.datasets[name] += int(mask.sum())
+        tiers[tier_of[name]] = tiers.get(tier_of[name], np.zeros(count, bool)) | mask
+    for tier, mask in tiers.items():
+        found.tiers[tier] += int(mask.sum())
 
 
 def matches(

@@ -15,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import orjson
 
+from catalog.errors import Corrupt
+
 ARRAYS = ("rows", "source", "content", "content_row", "keys", "keys_row")
 
 
@@ -98,11 +100,23 @@ def save(segment: Segment, folder: Path) -> None:
 
 
 def load(folder: Path) -> Segment | None:
-    """A segment by memory map; None where the folder is gone."""
+    """A segment by memory map; None where the folder is gone, `Corrupt` where its arrays cannot belong together."""
     if not (folder / "sources.json").exists():
         return None
-    held = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
-    return Segment(sources=orjson.loads((folder / "sources.json").read_bytes()), **held)
+    try:
+        held = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAYS}
+        segment = Segment(sources=orjson.loads((folder / "sources.json").read_bytes()), **held)
+    except (OSError, ValueError, EOFError) as error:
+        raise Corrupt(_broken(folder, str(error).splitlines()[0])) from None
+    rows = segment.rows.size
+    fit = segment.source.size == segment.content_row.size == rows and segment.content.shape == (2, rows)
+    if not fit or segment.keys.shape != segment.keys_row.shape or segment.keys.ndim != 2:
+        raise Corrupt(_broken(folder, "its arrays differ in length"))
+    return segment
+
+
+def _broken(folder: Path, why: str) -> str:
+    return f"standing index segment {folder.name[:8]} cannot be read: {why[:120]}; `strata gc` removes it"
 
 
 def hits(table: np.ndarray, asked: np.ndarray, most: int = 64) -> tuple[np.ndarray, np.ndarray]:

@@ -15,6 +15,7 @@ from catalog.ingest.fragments import read_unpublished
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
     from catalog.index.held import Held
+    from catalog.ingest.mapping import Mapping
     from catalog.meta.models import Dataset
 
 
@@ -27,6 +28,21 @@ def check_new(cat: Catalog, dataset: Dataset, fragments: list[dict[str, Any]]) -
             yield from read_unpublished(cat, dataset, fragment, ["content_id", "text"]).to_batches(max_chunksize=8192)
 
     return held_of(cat, batches(), without=dataset)
+
+
+def sample_held(cat: Catalog, uri: str, mapping: Mapping, **reading: Any) -> Held:
+    """Check the first records of an input, which nothing was written of, under a proposed mapping."""
+    from catalog.index.held import held_of
+    from catalog.ingest.discover import discover
+    from catalog.ingest.infer import peek
+    from catalog.ingest.mapping import Mapped, compile_mapping
+    from catalog.ingest.records import Chunk
+
+    rows, mapped = peek(discover([uri], **reading)[0]), Mapped()
+    compile_mapping(mapping)(Chunk(rows, list(range(1, len(rows) + 1)), None, {}), mapped)
+    texts = [encoded.decode() for encoded in mapped.encoded]
+    ids = [digest.hex() for digest in mapped.contents]
+    return held_of(cat, [pa.record_batch({"content_id": ids, "text": texts})] if texts else [])
 
 
 def accept(name: str, held: Held, most: float | None) -> None:

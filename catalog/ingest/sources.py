@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,9 +24,11 @@ import yaml
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from catalog.errors import BadInput, NotFound, Refused, StrataError
+from catalog.index.held import held_dataset
 from catalog.ingest.expectations import Expectations, parse_expectations
 from catalog.ingest.overlap import overlap_with_others
 from catalog.ingest.run import ingest
+from catalog.plugins import plugins
 from catalog.refs import check_name
 from catalog.runs import Cancelled
 
@@ -71,7 +73,8 @@ class SourceSpec(BaseModel):
 @dataclass
 class SourceResult:
     """One line of the final table. new, appended: rows added to a new or an existing dataset; unchanged: rows that were
-    there before; overlap: share of the dataset's rows whose content another dataset holds too."""
+    there before; overlap: share of the dataset's rows whose content another dataset holds too; near: the same with near
+    duplicates; mixes: share that published mixes hold; shared: rows that each other dataset holds, nearly too."""
 
     name: str
     status: str
@@ -80,6 +83,9 @@ class SourceResult:
     appended: int = 0
     quarantined: int = 0
     overlap: float | None = None
+    near: float | None = None
+    mixes: float | None = None
+    shared: dict[str, int] = field(default_factory=dict)
     ref: str | None = None
     failed: str | None = None
     error: str | None = None
@@ -131,7 +137,14 @@ def ingest_sources(
 ) -> list[SourceResult]:
     """Ingest every source of a file, one after the other, past those that fail."""
     specs = load_sources(path) if isinstance(path, str | Path) else path
-    return [_one(cat, spec, progress) for spec in specs]
+    results = [_one(cat, spec, progress) for spec in specs]
+    if plugins("sketch"):  # they come with the compute room
+        for result in results:  # when all are in, so that the first is compared with the last too
+            found = cat.find(result.name) if result.ref else None
+            if found is not None and (held := held_dataset(cat, found)).rows:
+                result.near, result.mixes = held.share(held.near), held.share(held.mixes)
+                result.shared = dict(held.datasets.most_common())
+    return results
 
 
 def _one(cat: Catalog, spec: SourceSpec, progress: Any) -> SourceResult:

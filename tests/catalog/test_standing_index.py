@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from catalog.catalog import Catalog
-from catalog.errors import Refused
+from catalog.errors import Corrupt, Refused
 from catalog.index import standing
 from catalog.index.keepers import KeeperPolicy, explain_pair, holders, keeper
 from catalog.index.matrix import overlap_matrix
@@ -158,3 +158,81 @@ def test_two_ingests_at_once_leave_one_keeper(cat, tmp_path):
     other = next(s for n in paths for b in cat.scan(n, ["sample_id", "content_id"], where=f"content_id = '{content}'")
                  for s in b["sample_id"].to_pylist())  # fmt: skip
     assert [row["sample_id"] for row in holders(cat, other)] == [other] and other != first
+
+
+def notes(cat, deep=False):
+    return [(f.level, f.object, f.message) for f in cat.doctor(deep=deep) if f.object.startswith("standing index")]
+
+
+def test_doctor_and_gc_know_the_index(cat, tmp_path):
+    for name in ("web", "gone"):
+        append_texts(cat, name, sentences(20, seed=len(name)))
+    refresh(cat)
+    assert notes(cat, deep=True) == []
+    append_texts(cat, "web", sentences(5, seed=9))
+    assert notes(cat) == [
+        ("note", "standing index of web", "v1 of v2 is indexed; the next check of new data brings it up to date")
+    ]
+    refresh(cat)
+    cat.drop("gone")
+    (standing.folder(cat) / ".draft.1").mkdir()
+    said = [message for _, _, message in notes(cat)]
+    assert said == [
+        "1 segments of a dropped dataset; `strata gc` frees them",
+        "1 folders that no segment names; `strata gc` frees them",
+    ]
+    freed = cat.gc(older_than_s=0)["standing index"]
+    assert freed["segments"] == 2 and freed["bytes"] > 20 * 150
+    assert notes(cat, deep=True) == [] and cat.gc(older_than_s=0).get("standing index") is None
+    assert {path.name for path in standing.folder(cat).iterdir()} == {record.file for record in listed(cat)}
+
+
+def test_a_broken_segment_is_named_removed_and_built_again(cat):
+    import shutil
+
+    append_texts(cat, "web", sentences(20))
+    before = contents(cat)
+    path = standing.folder(cat) / listed(cat)[0].file
+    whole = (path / "keys.npy").read_bytes()
+    shutil.rmtree(path)
+    assert notes(cat)[0][0] == "note" and "builds it again" in notes(cat)[0][2]
+    assert contents(cat) == before and notes(cat) == []
+    (path / "keys.npy").write_bytes(whole[:-40])
+    assert [level for level, _, _ in notes(cat)] == ["warning"] and "`strata gc` removes it" in notes(cat)[0][2]
+    with pytest.raises(Corrupt, match="strata gc"):
+        opened(cat)
+    assert cat.gc()["standing index"]["segments"] == 1
+    assert contents(cat) == before and notes(cat, deep=True) == []
+    # A change that leaves the lengths right is seen by reading the rows again.
+    path = standing.folder(cat) / listed(cat)[0].file
+    other = np.load(path / "keys.npy")
+    other[0, 0] ^= np.uint64(1)
+    np.save(path / "keys.npy", other)
+    assert notes(cat) == [] and "differs from the table (other keys)" in notes(cat, deep=True)[0][2]
+    assert errors_of(cat) == []
+
+
+def test_many_sources_get_their_shares_and_the_matrix(cat, tmp_path, capsys, monkeypatch):
+    from ui.cli.main import run
+
+    monkeypatch.setenv("STRATA_HOME", str(cat.settings.home))
+    text_dataset(cat, tmp_path, "old", LONG[:10])
+    publish(cat, {"name": "m", "parts": [{"dataset": "old"}]})
+    write_jsonl(tmp_path / "a.jsonl", LONG[5:25])
+    write_jsonl(tmp_path / "b.jsonl", [near(text) for text in LONG[20:30]] + LONG[30:40])
+    (tmp_path / "sources.yaml").write_text(
+        "sources:\n" + "".join(f"  - {{name: {name}, uri: {name}.jsonl, licence: MIT}}\n" for name in "ab")
+    )
+    assert run(["ingest", "--sources", str(tmp_path / "sources.yaml"), "--json"]) == 0
+    import json
+
+    a, b = json.loads(capsys.readouterr().out)
+    assert (a["overlap"], a["near"], a["mixes"]) == (0.25, 0.5, 0.25) and a["shared"] == {"old": 5, "b": 5}
+    assert (b["overlap"], b["near"], b["mixes"], b["shared"]) == (0.0, 0.25, 0.0, {"a": 5})
+    assert run(["ingest", "--sources", str(tmp_path / "sources.yaml")]) == 0
+    assert "in old" in capsys.readouterr().out
+    assert run(["ingest", "--infer", str(tmp_path / "a.jsonl"), "--json"]) == 0
+    assert "of the first 20 records 100.0% already held (100.0% word for word), 25.0%" in capsys.readouterr().out
+    monkeypatch.setenv("STRATA_HOME", str(tmp_path / "nowhere"))
+    assert run(["ingest", "--infer", str(tmp_path / "a.jsonl")]) == 0
+    assert "already held" not in capsys.readouterr().out and not (tmp_path / "nowhere").exists()

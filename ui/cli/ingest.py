@@ -208,13 +208,18 @@ def _infer(paths: list[str], options: dict[str, Any], json: bool) -> None:
     from catalog.ingest.infer import infer as propose
     from ui.shapes import plain
 
-    found = [{"uri": path, **plain(propose(path, **options))} for path in paths]
+    proposed = {path: propose(path, **options) for path in paths}
+    reading = {name: options[name] for name in ("header", "columns", "delimiter", "format") if name in options}
+    found = [
+        {"uri": path, **plain(mapping), **_sample_held(path, mapping, reading)} for path, mapping in proposed.items()
+    ]
 
     def human() -> None:
         for one in found:
             facts({"input": one["uri"], "kind": one["kind"], "dialect": one["dialect"], "why": one["why"],
                    "fields": ", ".join(f"{role}={field}" for role, field in one["fields"].items()),
-                   "columns": ", ".join(f"{name}={field}" for name, field in one["row"].items()), "key": one["key"]})  # fmt: skip
+                   "columns": ", ".join(f"{name}={field}" for name, field in one["row"].items()), "key": one["key"],
+                   "held already": one.get("held")})  # fmt: skip
             for row in one["preview"]:
                 text = " ".join(
                     str(row.get("text") or f"quarantined: {row.get('quarantined')} {row.get('detail')}").split()
@@ -222,6 +227,25 @@ def _infer(paths: list[str], options: dict[str, Any], json: bool) -> None:
                 print(f"  line {row['line']}: {text[:160]}{'...' if len(text) > 160 else ''}")
 
     emit(json, found, human)
+
+
+def _sample_held(path: str, mapping: Any, reading: dict[str, Any]) -> dict[str, str]:
+    """What share of the first records is held, where there is a catalog to look in; none is made for the question."""
+    from catalog import Catalog
+    from catalog.plugins import plugins
+    from catalog.settings import load_settings
+    from ui.cli.output import HOME
+
+    settings = load_settings(HOME[0])
+    if settings.database.startswith("sqlite:///") and not (settings.home / "meta.db").exists():
+        return {}
+    cat = Catalog(settings)
+    if not plugins("sketch") or not cat.datasets():
+        return {}
+    from catalog.ingest.overlap import sample_held
+
+    held = sample_held(cat, path, mapping, **reading)
+    return {"held": f"of the first {held.rows} records {held.said()}; `--dry-run` says it of all"}
 
 
 def _sources(path: Path, json: bool) -> None:
@@ -234,7 +258,20 @@ def _sources(path: Path, json: bool) -> None:
 
     held = plain(rows)
     shown = [{**row, "why": row["failed"] or row["error"]} for row in held]
-    columns = ["name", "status", "new", "unchanged", "appended", "quarantined", "overlap", "why"]
-    emit(json, held, lambda: table(shown, columns))
+    columns = ["name", "status", "new", "unchanged", "appended", "quarantined", "overlap", "near", "mixes", "why"]
+    others = list(dict.fromkeys(name for row in held for name in row["shared"]))
+    matrix = [{"rows of": row["name"], **{f"in {name}": row["shared"].get(name, 0) for name in others}} for row in held]
+
+    def human() -> None:
+        table(shown, columns)
+        if others:
+            table(
+                matrix,
+                ["rows of", *(f"in {name}" for name in others)],
+                title="held too, as they are or nearly",
+                as_named=True,
+            )
+
+    emit(json, held, human)
     if any(row["failed"] or row["error"] for row in held):
         raise typer.Exit(2)
