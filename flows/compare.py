@@ -6,9 +6,10 @@ vendi     Vendi score of each side: exp of the entropy of the eigenvalues of the
           number of different texts (Friedman and Dieng 2023, arXiv:2210.02410)
 clusters  Jensen-Shannon distance, in bits, of the shares of joint k-means clusters, and the clusters only one side has:
           prototypes in the sense of van Noord 2023 (arXiv:2309.02401), with k-means in place of his trained layer
+transport, prototypes   see `flows/compare_sets.py`
 ngrams    KL(B || A) and KL(A || B) in nats over DSIR's hashed n-grams (Xie et al. 2023, arXiv:2302.03169)
 
-The first three read the column `embedding` of both sides, on at most `rows` rows a side, those with the lowest keyed
+All but the last read the column `embedding` of both sides, on at most `rows` rows a side, those with the lowest keyed
 hashes of their ids, so that both sides are drawn alike; `ngrams` reads every text.
 """
 
@@ -20,8 +21,9 @@ import numpy as np
 
 from catalog.catalog import Catalog
 from catalog.errors import BadInput, NotFound
+from flows import compare_sets
 
-METRICS = ("mmd", "vendi", "clusters", "ngrams")
+METRICS = ("mmd", "vendi", "clusters", "transport", "prototypes", "ngrams")
 
 
 def compare(
@@ -51,6 +53,10 @@ def compare(
             body["vendi"] = {"a": vendi(left), "b": vendi(right)}
         if "clusters" in wanted:
             body["clusters"] = cluster_shares(left, right, clusters, seed)
+        if "transport" in wanted:
+            body["transport"] = compare_sets.transport(left, right)
+        if "prototypes" in wanted:
+            body["prototypes"] = compare_sets.prototypes(cat, a, b, rows=rows, count=clusters, seed=seed)
     if "ngrams" in wanted:
         from flows.scorers.ngram._kl import divergence
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from catalog.errors import BadInput, NotFound
-from catalog.testing import sentences, text_dataset
+from catalog.testing import attach_columns, sentences, text_dataset
 from flows.compare import cluster_shares, compare, jensen_shannon, mmd, vendi
+from flows.compare_sets import transport
 from flows.scorers.embedding._vectors import unit
 
 
@@ -68,3 +70,30 @@ def test_compare_over_two_datasets(cat, tmp_path):
         compare(cat, a, b, ["mmd"])
     with pytest.raises(NotFound, match="metric"):
         compare(cat, a, b, ["fid"])
+
+
+def test_transport_is_zero_for_a_set_and_itself_and_the_squared_shift_for_a_moved_one():
+    from flows.scorers.embedding._transport import divergence
+
+    held = points(80, 5)
+    assert transport(held, held)["divergence"] == pytest.approx(0, abs=1e-6)
+    moved = held + np.array([0.3, *[0.0] * 7], np.float32)
+    assert divergence(held, moved, 0.02, 5_000) == pytest.approx(0.09, abs=2e-3)
+
+
+def test_prototypes_of_planted_groups(cat, tmp_path):
+    """Group 0 is in both sides, group 1 in a alone, group 2 in b alone."""
+    centres = np.eye(3, 8)
+    for name, groups in (("a", [0] * 28 + [1] * 12), ("b", [0] * 20 + [2] * 20)):
+        rng = np.random.default_rng(len(name) + groups[-1])
+        held = unit(centres[groups] + 0.05 * rng.normal(size=(40, 8))).astype(np.float32)
+        text_dataset(cat, tmp_path, name, [f"group {group} of {name}, row {row}" for row, group in enumerate(groups)])
+        column = pa.FixedSizeListArray.from_arrays(pa.array(held.ravel()), 8)
+        attach_columns(cat, name, {"embedding": column})
+    found = compare(cat, "a", "b", ["prototypes"], clusters=3)["prototypes"]
+    assert (found["prototypes"], found["shared"], found["only_a"], found["only_b"]) == (3, 1, 1, 1)
+    assert found["rows_alone"] == {"a": pytest.approx(0.3), "b": pytest.approx(0.5)}
+    first, second, third = found["listed"]
+    assert (first["only"], second["only"], third["only"]) == ("b", "a", "")
+    assert all(example["text"].startswith("group 2 of b") for example in first["examples"]["b"])
+    assert (first["a"], first["b"]) == (0.0, pytest.approx(0.5)) and third["a"] == pytest.approx(0.7)

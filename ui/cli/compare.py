@@ -13,7 +13,12 @@ def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="Dataset version.")],
     b: Annotated[str, typer.Argument(metavar="B", help="Dataset version.")],
     metric: Annotated[
-        list[str] | None, typer.Option("--metric", metavar="NAME", help="mmd, vendi, clusters or ngrams; default all.")
+        list[str] | None,
+        typer.Option(
+            "--metric",
+            metavar="NAME",
+            help="mmd, vendi, clusters, transport, prototypes or ngrams; default all.",
+        ),
     ] = None,
     rows: Annotated[int, typer.Option(min=2, help="Rows a side whose vectors are compared, at most.")] = 5_000,
     clusters: Annotated[int, typer.Option(min=1, help="Joint clusters.")] = 64,
