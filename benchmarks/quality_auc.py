@@ -82,10 +82,10 @@ def logistic(features: np.ndarray, labels: np.ndarray, strength: float) -> Any:
 
 
 def bag(texts: list[str], labels: np.ndarray) -> Any:
-    from flows.scorers.ngram.quality_linear import _matrix, _train
+    from flows.scorers.ngram._linear import train_logistic, unit_matrix
 
-    features = _matrix(texts, 2**18)
-    return lambda train, test: _train(features[train], labels[train], 10.0).decision_function(features[test])
+    features = unit_matrix(texts, 2**18)
+    return lambda train, test: train_logistic(features[train], labels[train], 10.0).decision_function(features[test])
 
 
 def fasttext(texts: list[str], labels: np.ndarray, **options: Any) -> Any:

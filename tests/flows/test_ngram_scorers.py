@@ -244,12 +244,12 @@ def test_labels_of_any_json_type(paragraphs, value, positive):
 
 
 def test_classifier_equals_the_model_that_was_trained(paragraphs):
-    from flows.scorers.ngram.quality_linear import _matrix, _train
+    from flows.scorers.ngram._linear import train_logistic, unit_matrix
 
     texts, meta = labelled(paragraphs)
     ctx = fitted("quality_linear", [], target=scan_of(texts, meta=meta), buckets=4096)
-    model = _train(_matrix(texts, 4096), np.arange(120) % 2 == 0, 10.0)
-    want = model.predict_proba(_matrix(paragraphs[:200], 4096))[:, 1]
+    model = train_logistic(unit_matrix(texts, 4096), np.arange(120) % 2 == 0, 10.0)
+    want = model.predict_proba(unit_matrix(paragraphs[:200], 4096))[:, 1]
     assert score("quality_linear", ctx, paragraphs[:200])["quality_linear"] == pytest.approx(want, abs=1e-6)
 
 

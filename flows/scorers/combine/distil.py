@@ -20,7 +20,7 @@ from catalog.plugins import Context, Out, Scan, scorer
 from flows.scorers.combine._held_out import agreement, held_out
 from flows.scorers.combine._students import BUCKETS, apply, train
 from flows.scorers.embedding._vectors import unit_vectors
-from flows.scorers.ngram.quality_linear import _features
+from flows.scorers.ngram._linear import unit_features, unit_matrix
 
 LEAST = 50  # graded rows without which no correlation is worth a number
 
@@ -119,15 +119,10 @@ def _inputs(batch: pa.RecordBatch, params: Params) -> tuple[Any, np.ndarray]:
     if params.student != "ngram":
         return unit_vectors(batch, params.vectors)
     texts = batch.column("text").to_pylist()
-    owner = _features(texts, BUCKETS)[0]
+    owner = unit_features(texts, BUCKETS)[0]
     at = np.unique(owner)
     return [texts[row] for row in at], at
 
 
 def _matrix(rows: Any, student: str) -> Any:
-    from scipy.sparse import csr_matrix
-
-    if student != "ngram":
-        return rows
-    owner, bucket, value = _features(rows, BUCKETS)
-    return csr_matrix((value, (owner, bucket)), shape=(len(rows), BUCKETS))
+    return rows if student != "ngram" else unit_matrix(rows, BUCKETS)

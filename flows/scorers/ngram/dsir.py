@@ -21,6 +21,7 @@ from catalog import states
 from catalog.errors import BadInput
 from catalog.plugins import Context, Out, Scan, scorer
 from flows.scorers.ngram._buckets import features
+from flows.scorers.ngram._classes import TO_TARGET
 from flows.scorers.ngram._kl import SAMPLE, divergence, draws_of, reduction
 
 
@@ -57,15 +58,10 @@ def fit(scan: Scan, ctx: Context) -> dict[str, Any]:
     "dsir",
     version="1",
     fit=fit,
-    fit_on="target",
-    fit_uses_rows=True,
-    reads=["text"],
     params=Params,
-    cost="cpu",
-    stage="L2",
     citation="arXiv:2302.03169",
-    batch_rows=4096,
     writes=[Out("dsir", pa.float64(), "log importance weight to the target; a sum over n-grams", better="higher")],
+    **TO_TARGET,
 )
 def dsir(batch: pa.RecordBatch, ctx: Context) -> dict[str, pa.Array]:
     """Log importance weight of each text (Xie et al. 2023, arXiv:2302.03169). A text without a word is undefined.

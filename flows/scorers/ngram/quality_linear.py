@@ -8,8 +8,6 @@ Clarke-Pearson, Biometrics 1988). The report also holds the AUC of text length a
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +18,8 @@ from catalog import states
 from catalog.errors import BadInput
 from catalog.plugins import Context, Out, Scan, scorer
 from flows.scorers.ngram._agreement import auc_delong, auc_of
-from flows.scorers.ngram._hashing import ngram_hashes, owners, word_hashes
+from flows.scorers.ngram._classes import labelled
+from flows.scorers.ngram._linear import out_of_fold, train_logistic, unit_features, unit_matrix
 
 
 class Params(BaseModel):
@@ -43,11 +42,11 @@ def fit(scan: Scan, ctx: Context) -> dict[str, Any]:
             f"quality_linear: the target has {len(texts)} rows with meta field {params.label!r}, {better} of them "
             f"{params.positive!r}; give a target with 20 or more of both classes, or another label or positive"
         )
-    features = _matrix(texts, params.buckets)
+    features = unit_matrix(texts, params.buckets)
     folds = min(params.folds, better, len(texts) - better)
     if folds < 2:
         raise BadInput("quality_linear: one class has a single row; label at least 2 rows of each class in the target")
-    held_out = _out_of_fold(features, labels, contents, folds, ctx)
+    held_out = out_of_fold(features, labels, contents, folds, params.C, ctx.seed)
     area, low, high = auc_delong(labels, held_out)
     length = np.log1p([len(text) for text in texts])
     report = {
@@ -62,7 +61,7 @@ def fit(scan: Scan, ctx: Context) -> dict[str, Any]:
         "correlation_with_log_length": float(np.corrcoef(held_out, length)[0, 1]) if np.ptp(length) else 0.0,
         "auc_of_length": auc_of(labels, length),
     }
-    model = _train(features, labels, params.C)
+    model = train_logistic(features, labels, params.C)
     return {"weights": model.coef_[0].astype(np.float64), "intercept": float(model.intercept_[0]), "report": report}
 
 
@@ -85,7 +84,7 @@ def fit(scan: Scan, ctx: Context) -> dict[str, Any]:
 def quality_linear(batch: pa.RecordBatch, ctx: Context) -> dict[str, pa.Array]:
     """Probability of the better class of the target's labels. A text without a word is undefined."""
     weights = ctx.state["weights"]
-    owner, bucket, value = _features(batch["text"].to_pylist(), weights.size)
+    owner, bucket, value = unit_features(batch["text"].to_pylist(), weights.size)
     logit = ctx.state["intercept"] + np.bincount(owner, value * weights[bucket], minlength=batch.num_rows)
     empty = np.bincount(owner, minlength=batch.num_rows) == 0
     probability = (0.5 * (1 + np.tanh(0.5 * logit))).astype(np.float32)
@@ -100,51 +99,11 @@ def _labelled(ctx: Context) -> tuple[list[str], np.ndarray, list[str], int]:
     if ctx.target is None:
         raise BadInput("quality_linear needs a labelled target dataset: --target NAME[@vN]")
     texts, labels, contents, unlabelled = [], [], [], 0
-    for batch in ctx.target(["text", "meta"]):
-        for text, meta, content in zip(*(batch[c].to_pylist() for c in ("text", "meta", "content_id")), strict=True):
-            label = (json.loads(meta) if meta else {}).get(ctx.params.label)
-            if label is None or not text:
-                unlabelled += 1
-                continue
-            texts.append(text)
-            labels.append((label if isinstance(label, str) else json.dumps(label)) == ctx.params.positive)
-            contents.append(content)
+    for text, better, content in labelled(ctx):
+        if better is None or not text:
+            unlabelled += 1
+            continue
+        texts.append(text)
+        labels.append(better)
+        contents.append(content)
     return texts, np.array(labels, bool), contents, unlabelled
-
-
-def _features(texts: Sequence[str | None], buckets: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Row, bucket and value of each feature, by row, then by bucket; a row's values have unit Euclidean length."""
-    words, offsets = word_hashes(texts)
-    pairs, first = ngram_hashes(words, offsets, 2)
-    row = owners(offsets)
-    keys = np.concatenate([row, row[first]]) * buckets
-    keys += (np.concatenate([words, pairs]) % np.uint64(buckets)).astype(np.int64)
-    keys, counts = np.unique(keys, return_counts=True)
-    row = keys // buckets
-    norm = np.sqrt(np.bincount(row, counts.astype(np.float64) ** 2, minlength=len(texts)))
-    return row, keys % buckets, counts / norm[row]
-
-
-def _matrix(texts: list[str], buckets: int) -> Any:
-    from scipy.sparse import csr_matrix
-
-    row, bucket, value = _features(texts, buckets)
-    return csr_matrix((value, (row, bucket)), shape=(len(texts), buckets))
-
-
-def _train(features: Any, labels: np.ndarray, strength: float) -> Any:
-    from sklearn.linear_model import LogisticRegression
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1):  # dot products this short are many times slower on several threads
-        return LogisticRegression(C=strength, solver="liblinear", random_state=0, max_iter=1000).fit(features, labels)
-
-
-def _out_of_fold(features: Any, labels: np.ndarray, contents: list[str], folds: int, ctx: Context) -> np.ndarray:
-    from sklearn.model_selection import StratifiedGroupKFold
-
-    probability = np.zeros(len(labels))
-    split = StratifiedGroupKFold(folds, shuffle=True, random_state=ctx.seed).split(features, labels, contents)
-    for train, test in split:
-        probability[test] = _train(features[train], labels[train], ctx.params.C).predict_proba(features[test])[:, 1]
-    return probability
