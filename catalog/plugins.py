@@ -82,7 +82,8 @@ class Scorer:
 
     reads:    sample fields ("text", "messages", ...) and output names of other scorers ("nll_sum"); output names are
               unique over all scorers. Parameters of equal name are forwarded to the scorer that writes the input.
-    fit_on:   "self": the dataset's rows; "target": the rows of --target; "evals": every dataset of role eval.
+    fit_on:   "self": the dataset's rows; "target": the rows of --target, which a global method may read too; "evals": every dataset
+              of role eval.
               fit_uses_rows: a fit on a target that also reads the dataset's own rows (DSIR's raw distribution).
               A "report" key in the fitted state is recorded with the column (agreement, AUC, counts).
     extend:   for fit_on "evals": extend(batch, ctx) -> what `function` gives, from the values under other evals, which the

@@ -53,7 +53,7 @@ def methods() -> str:
         facts = [f"version {s.version}", f"pattern {s.pattern}", f"cost class {s.cost}"]
         facts += [f"kinds: {', '.join(s.kinds)}"] if s.kinds else []
         facts += [f"languages: {', '.join(s.languages)}"] if s.languages else []
-        facts += ["needs `--target`"] if s.pattern == "fit" and s.fit_on == "target" else []
+        facts += ["needs `--target`"] if s.fit_on == "target" else []
         lines += [*_section(s, facts), "", "| output | type | better | meaning |", "|---|---|---|---|"]
         lines += [f"| `{o.name}` | {o.type} | {o.better or '-'} | {o.doc} |" for o in s.writes]
         lines += _parameters(s)

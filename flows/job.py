@@ -146,7 +146,7 @@ def context(job: Job, step: Step, *, fitting: bool = False, tick: Callable[[int]
 
         ctx.device = pick_device(job.device) if plugin.cost == "gpu" else "cpu"
         ctx.dtype = step.recipe.get("dtype") or "float32"  # as planned: another machine must not choose another one
-    if fitting:
+    if fitting or plugin.pattern == "global":
         if step.target:
             ctx.target = scan_of(cat, step.target, ["text"])
         ctx.evals = eval_sets(cat, step.recipe.get("evals", []), lambda ref: scan_of(cat, ref, ["text"]))

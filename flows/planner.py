@@ -377,7 +377,7 @@ def _recipe(
             recipe[f"{name}_revision"] = model_revision(params[name])
     if scorer.libraries:
         recipe["libraries"] = {name: _version_of(name) for name in scorer.libraries}
-    if scorer.pattern == "fit" and scorer.fit_on == "target":
+    if scorer.fit_on == "target":
         recipe["target"] = _target(cat, scorer, target)
     if scorer.pattern == "fit" and scorer.fit_on == "evals":
         recipe["evals"] = _evals(cat)

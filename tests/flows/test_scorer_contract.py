@@ -114,8 +114,11 @@ def _named_columns(scorer: Scorer) -> dict[str, str]:
 
 
 def _columns_given(scorer: Scorer) -> dict[str, object]:
-    lists = {name for name, body in scorer.params.model_fields.items() if "list" in str(body.annotation)}
-    given = {name: [column] if name in lists else column for name, column in _named_columns(scorer).items()}
+    fields = scorer.params.model_fields
+    least = {name: max([1, *(getattr(limit, "min_length", 1) for limit in body.metadata)])
+             for name, body in fields.items() if "list" in str(body.annotation)}  # fmt: skip
+    given = {name: [column] * least[name] if name in least else column
+             for name, column in _named_columns(scorer).items()}  # fmt: skip
     return given | ({"floor": -1.0} if "floor" in scorer.params.model_fields else {})
 
 
@@ -127,7 +130,7 @@ def _contents(texts: list[str | None]) -> list[str]:
 
 def _field(name: str, kind: pa.DataType, text: str | None, row: int) -> object:
     if name == "meta":
-        return json.dumps({"label": row % 2})
+        return json.dumps({"label": row % 2, "skills": ["sums", "proofs", "angles"][row % 2 : row % 3 + 1]})
     if text is None:
         return None
     if pa.types.is_string(kind):
@@ -191,6 +194,8 @@ MODELS: dict[str, tuple[dict, object]] = {}
 
 def _with_model(scorer: Scorer, tiny_models) -> tuple[dict, object]:
     """Parameters and loaded model: the first tiny one that the scorer accepts, else its own."""
+    if not scorer.load and "pooling" in scorer.params.model_fields:  # its fit may embed a target
+        return {"model": tiny_models("encoder")}, None
     if scorer.name in MODELS or not scorer.load:
         return MODELS.get(scorer.name, ({}, None))
     kinds = (
@@ -220,6 +225,7 @@ def context(tiny_models):
         params = {**params, **_columns_given(scorer)}
         ctx = Context(params=scorer.parse_params(params), seed=seed, dtype="float32", model=model)
         if scorer.pattern != "fit":
+            ctx.target = scan_of(scorer, sentences(60, seed=4, low=14) if target is None else target)
             return ctx
         rows = sentences(120, seed=3) if rows is None else rows
         wanted = sentences(60, seed=4, low=14) if target is None else target
@@ -459,8 +465,11 @@ def _options(cat, folder, scorer: Scorer, tiny_models) -> dict:
     makers = {out.name: other for other in SCORERS.values() for out in other.writes}
     for one in [scorer, *(makers[read] for read in scorer.reads if read in makers)]:
         options["params"] |= _with_model(one, tiny_models)[0]
-    if scorer.pattern == "fit" and scorer.fit_on == "target":
-        labelled = [{"text": text, "label": i % 2} for i, text in enumerate(sentences(60, seed=4))]
+    if scorer.fit_on == "target":
+        skills = ["sums", "proofs", "angles"]
+        labelled = [
+            {"text": text, "label": i % 2, "skills": skills[i % 2 :]} for i, text in enumerate(sentences(60, seed=4))
+        ]
         options["target"] = text_dataset(cat, folder, "target", labelled)
     if scorer.pattern == "fit" and scorer.fit_on == "evals":
         text_dataset(cat, folder, "some-eval", sentences(30, seed=5, low=14), role="eval")
@@ -482,7 +491,7 @@ def test_the_runner_keeps_rows_and_order_and_a_rerun_computes_nothing(name, cat,
         _attach(cat, ref, named, len(texts))
         if "target" in options and "labels" in named:
             _attach(cat, options["target"], ["labels"], 60)
-        given = {key: [key] if isinstance(value, list) else key if key in named else value
+        given = {key: [key] * len(value) if isinstance(value, list) else key if key in named else value
                  for key, value in _columns_given(scorer).items() if key != "vectors"}  # fmt: skip
         options["params"] = {**(options.get("params") or {}), **given}
     before = [batch.to_pydict() for batch in cat.scan(ref, ["sample_id", "text"])]

@@ -90,7 +90,7 @@ def options(cat: Catalog, found: Resolved, every: list[Scorer]) -> dict[str, Any
     left, middle, right = st.columns(3, gap="small")
     about = "A uniform sample; a larger one contains it. The other rows count as not sampled."
     sample = left.number_input("Sample of rows", 1, value=None, placeholder="all rows", key="sample", help=about)
-    needed = any(scorer.pattern == "fit" and scorer.fit_on == "target" for scorer in every)
+    needed = any(scorer.fit_on == "target" for scorer in every)
     targets = [held for held in cat.datasets() if held.role != "eval"]
     names = [held.name for held in targets]
     first = next((at for at, held in enumerate(targets) if held.role == "target"), None)
