@@ -100,6 +100,14 @@ def selection(ref: str, cat: Asked) -> dict[str, Any]:
     return {**plain(find_selection(cat, ref)), **plain(described(cat, ref))}
 
 
+@router.get("/datasets/{ref}/estimate")
+def estimate(ref: str, score: str, labels: str, cat: Asked, where: str | None = None, level: float = 0.95) -> Any:
+    """What labels on a random sample of the rows would average over all of them, corrected by a score every row has."""
+    from catalog.inference import estimate_mean
+
+    return plain(estimate_mean(cat, ref, score, labels, where=where, level=level))
+
+
 @router.get("/selectors")
 def selectors(cat: Asked, experimental: bool = False) -> Any:
     """The methods that turn columns and a budget into chosen rows."""
@@ -134,6 +142,51 @@ def explore(
 def confounds(cat: Asked, ref: str, column: str) -> dict[str, Any]:
     """What a numeric column goes along with."""
     return plain(cat.confounds(ref, column))
+
+
+@router.get("/datasets/{ref}/clusters")
+def clusters(
+    cat: Asked,
+    ref: str,
+    column: str = "cluster",
+    words: Annotated[int, Query(ge=1, le=100)] = 6,
+    texts: Annotated[int | None, Query(ge=1, description="texts that titles are made from, about")] = None,
+) -> list[dict[str, Any]]:
+    """Clusters, largest first, with their share and the words that tell each from the others."""
+    from flows.cluster_titles import cluster_titles
+
+    return plain(cluster_titles(cat, ref, column=column, words=words, texts=texts))
+
+
+@router.get("/sets/{ref}/panel")
+def panel(
+    cat: Asked,
+    ref: str,
+    quality: Annotated[list[str] | None, Query()] = None,
+    complexity: Annotated[list[str] | None, Query()] = None,
+    vectors: str = "embedding",
+    rows: Annotated[int, Query(ge=2, le=50_000)] = 5_000,
+) -> dict[str, Any]:
+    """Quality, diversity and complexity of a dataset version or a selection, from the columns it has."""
+    from flows.panel import panel as make
+
+    return plain(make(cat, ref, quality=quality or (), complexity=complexity or (), vectors=vectors, rows=rows))
+
+
+@router.get("/compare")
+def compare(
+    a: str,
+    b: str,
+    cat: Asked,
+    metric: Annotated[list[str] | None, Query()] = None,
+    rows: Annotated[int, Query(ge=2, le=50_000)] = 5_000,
+    clusters: Annotated[int, Query(ge=1, le=10_000)] = 64,
+    vectors: str = "embedding",
+) -> dict[str, Any]:
+    """How diverse two sets are and how far apart, by vectors and by n-grams."""
+    from flows.compare import compare as measure
+
+    return plain(measure(cat, a, b, metric, rows=rows, clusters=clusters, vectors=vectors))
 
 
 @router.get("/diff")

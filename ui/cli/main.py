@@ -19,6 +19,7 @@ from ui.cli import (
     admin,
     clusters,
     compare,
+    estimate,
     evals,
     history,
     ingest,
@@ -50,7 +51,7 @@ PANELS: dict[str, list[tuple[str, Callable[..., Any]]]] = {
     "Look": [
         ("datasets", query.datasets), ("show", query.show), ("card", history.card), ("lineage", history.lineage),
         ("trace", history.trace), ("diff", history.diff), ("compare", compare.compare), ("clusters", clusters.clusters), ("sql", query.sql), ("search", query.search),
-        ("explore", query.explore), ("confounds", query.confounds),
+        ("explore", query.explore), ("confounds", query.confounds), ("estimate", estimate.estimate),
         ("index", query.index),
     ],
     "Compute": [
