@@ -3,8 +3,8 @@
     python benchmarks/memory.py --rows 10000 100000
     python benchmarks/memory.py --rows 1000000 --only ingest minhash
 
-The figure is the highest resident set of the task's process, and of the largest worker it started where it starts any,
-as the kernel records it (VmHWM). Python with the catalog imported and nothing read is the line "import". Texts are
+The figure is the highest resident set of the task's process as the kernel records it (VmHWM); scoring runs without worker
+processes, each of which would take as much again. Python with the catalog imported and nothing read is the line "import". Texts are
 recombined from real paragraphs (benchmarks/_documents.py); vectors are random, 128 wide, on the unit sphere.
 """
 
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -59,7 +58,7 @@ def scored(*names: str, **options: object) -> Callable[[str], None]:
         from catalog import Catalog
         from flows import score
 
-        score(Catalog.open(home), "web", list(names), **options)  # type: ignore[arg-type]
+        score(Catalog.open(home), "web", list(names), workers=1, **options)  # type: ignore[arg-type]
 
     return task
 
@@ -121,8 +120,7 @@ def peak() -> int:
 def child(name: str, home: str) -> None:
     began = time.process_time()
     TASKS[name][1](home)
-    workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-    print(json.dumps({"own": peak(), "worker": workers, "cpu": time.process_time() - began}))
+    print(json.dumps({"peak": peak(), "cpu": time.process_time() - began}))
 
 
 def measured(home: str, only: list[str] | None) -> Iterator[tuple[str, dict]]:
@@ -152,10 +150,9 @@ def main() -> None:
     for rows in options.rows:
         with tempfile.TemporaryDirectory(prefix="strata-bench-") as home:
             prepare(home, rows)
-            print(f"\n{rows:,} rows        {'pattern':<18}{'MB':>8}{'worker MB':>11}{'cpu s':>9}")
+            print(f"\n{rows:,} rows        {'pattern':<18}{'peak MB':>10}{'cpu s':>9}")
             for name, seen in measured(home, options.only):
-                print(f"{name:<16} {TASKS[name][0]:<18}{seen['own'] / 1e6:>10,.0f}{seen['worker'] / 1e6:>11,.0f}"
-                      f"{seen['cpu']:>9.1f}", flush=True)  # fmt: skip
+                print(f"{name:<16} {TASKS[name][0]:<18}{seen['peak'] / 1e6:>10,.0f}{seen['cpu']:>9.1f}", flush=True)  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -152,6 +152,7 @@ class Catalog:
         at: a Lance version to read instead of the published head, for runs that must see what they were planned on.
         """
         from catalog.schema import plain, table_schema
+        from catalog.store.tables import IO_BUFFER
 
         found = self.resolve(ref)
         held = {column.alias: column.physical for column in self.columns(found.dataset.name)}
@@ -165,6 +166,7 @@ class Catalog:
             columns=[held.get(name, name) for name in wanted],
             filter=self.predicate(found.ref, where, missing),
             batch_size=batch_rows,
+            io_buffer_size=IO_BUFFER,
             limit=limit,
             with_row_id=with_row_id,
             scan_in_order=True,

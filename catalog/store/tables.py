@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 FORMAT = "2.2"
 """Lance file format of new tables; column files must be written in the format of their table."""
 
+IO_BUFFER = 64 << 20
+"""Bytes that a scan may read ahead of a slow scorer. Lance's default is 2 GB: memory would grow with the table."""
+
 PLAIN = ("sample_id", "content_id", "text", "url", "meta")
 """Columns stored uncompressed. Lance's string compression costs 7-12 us a row and column on one thread (4-10 times the
 parse) to save a quarter of the disk. Measured by benchmarks/ingest.py."""
