@@ -12,7 +12,11 @@ import re
 from collections import Counter, defaultdict
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+
 from catalog.catalog import Catalog
+from catalog.digests import id_words
 from catalog.errors import BadInput, NotFound
 
 _WORD = re.compile(r"[^\W_]{2,}")
@@ -20,16 +24,26 @@ _KEPT = 50_000
 """Different words of a cluster that are held while counting; the rarest are let go beyond twice as many."""
 
 
-def cluster_titles(cat: Catalog, ref: str, *, column: str = "cluster", words: int = 6) -> list[dict[str, Any]]:
-    """[{"cluster", "rows", "title", "words": {word: weight}}], largest first, from the column of cluster numbers."""
+def cluster_titles(
+    cat: Catalog, ref: str, *, column: str = "cluster", words: int = 6, texts: int | None = None
+) -> list[dict[str, Any]]:
+    """[{"cluster", "rows", "share", "title", "words": {word: weight}}], largest first, from a column of cluster numbers.
+
+    texts: read about that many texts for the titles, drawn by their ids; all if not given. Rows are always all counted.
+    """
+    drawn = _drawn(cat, ref, texts)
     counts: dict[int, Counter] = defaultdict(Counter)
     rows: Counter = Counter()
     try:
-        for batch in cat.scan(ref, [column, "text"]):
+        for batch in cat.scan(ref, [column, "sample_id", "text"]):
+            own = batch[column]
+            if not pa.types.is_integer(own.type):
+                raise BadInput(f"column {column} of {ref} holds {own.type}, not cluster numbers; name another column")
+            rows.update(own.drop_null().to_pylist())
+            batch = batch.filter(pa.array(id_words(batch["sample_id"])[:, 1] <= drawn))
             for cluster, text in zip(batch[column].to_pylist(), batch["text"].to_pylist()):
                 if cluster is None or not text:
                     continue
-                rows[cluster] += 1
                 held = counts[cluster]
                 held.update(_WORD.findall(text.casefold()))
                 if len(held) > 2 * _KEPT:
@@ -39,11 +53,19 @@ def cluster_titles(cat: Catalog, ref: str, *, column: str = "cluster", words: in
             raise
         raise BadInput(f"{ref} has no column {column}; compute it: strata score {ref} kmeans") from None
     weights = class_tf_idf(counts)
+    total = rows.total()
     return [
-        {"cluster": cluster, "rows": rows[cluster], "title": ", ".join(best), "words": best}
-        for cluster, _ in rows.most_common()
-        for best in [dict(sorted(weights[cluster].items(), key=lambda item: (-item[1], item[0]))[:words])]
+        {"cluster": cluster, "rows": held, "share": held / total, "title": ", ".join(best), "words": best}
+        for cluster, held in sorted(rows.items(), key=lambda item: (-item[1], item[0]))
+        for best in [dict(sorted(weights.get(cluster, {}).items(), key=lambda item: (-item[1], item[0]))[:words])]
     ]
+
+
+def _drawn(cat: Catalog, ref: str, texts: int | None) -> np.uint64:
+    """The highest word of an id, which is a hash, that is in the sample."""
+    version = cat.resolve(ref).version
+    every = max(1, -(-(version.rows if version else 0) // texts)) if texts else 1
+    return np.uint64((1 << 64) // every - 1)
 
 
 def class_tf_idf(counts: dict[int, Counter]) -> dict[int, dict[str, float]]:

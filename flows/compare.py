@@ -8,9 +8,11 @@ clusters  Jensen-Shannon distance, in bits, of the shares of joint k-means clust
           prototypes in the sense of van Noord 2023 (arXiv:2309.02401), with k-means in place of his trained layer
 transport, prototypes   see `flows/compare_sets.py`
 ngrams    KL(B || A) and KL(A || B) in nats over DSIR's hashed n-grams (Xie et al. 2023, arXiv:2302.03169)
+qdc       quality, diversity and complexity of each side; see `flows/panel.py`
 
-All but the last read the column `embedding` of both sides, on at most `rows` rows a side, those with the lowest keyed
-hashes of their ids, so that both sides are drawn alike; `ngrams` reads every text.
+A side is a dataset version or a saved selection; two versions of one dataset tell how it shifted. All but the last two
+read a column of vectors of both sides (`embedding`), on at most `rows` rows a side, those with the lowest keyed hashes of
+their ids, so that both sides are drawn alike; `ngrams` reads every text.
 """
 
 from __future__ import annotations
@@ -22,8 +24,10 @@ import numpy as np
 from catalog.catalog import Catalog
 from catalog.errors import BadInput, NotFound
 from flows import compare_sets
+from flows.panel import panel
+from flows.sets import rows_of, set_vectors
 
-METRICS = ("mmd", "vendi", "clusters", "transport", "prototypes", "ngrams")
+METRICS = ("mmd", "vendi", "clusters", "transport", "prototypes", "ngrams", "qdc")
 
 
 def compare(
@@ -34,16 +38,17 @@ def compare(
     *,
     rows: int = 5_000,
     clusters: int = 64,
+    vectors: str = "embedding",
     seed: int = 0,
 ) -> dict[str, Any]:
-    """The chosen measures (default: all) of dataset versions `a` and `b`; {"a", "b", "rows", metric: facts}."""
+    """The chosen measures (default: all) of two sets `a` and `b`; {"a", "b", "rows", metric: facts}."""
     wanted = list(metrics or METRICS)
     for name in wanted:
         if name not in METRICS:
             raise NotFound("metric", name, METRICS)
     body: dict[str, Any] = {"a": a, "b": b}
-    if set(wanted) - {"ngrams"}:
-        left, right = (_vectors(cat, ref, rows, seed) for ref in (a, b))
+    if set(wanted) - {"ngrams", "qdc"}:
+        left, right = (set_vectors(cat, ref, vectors, rows, seed) for ref in (a, b))
         if left.shape[1] != right.shape[1]:
             raise BadInput(f"{a} has vectors of {left.shape[1]} numbers, {b} of {right.shape[1]}; embed both alike")
         body["rows"] = {"a": len(left), "b": len(right)}
@@ -56,12 +61,18 @@ def compare(
         if "transport" in wanted:
             body["transport"] = compare_sets.transport(left, right)
         if "prototypes" in wanted:
-            body["prototypes"] = compare_sets.prototypes(cat, a, b, rows=rows, count=clusters, seed=seed)
+            body["prototypes"] = compare_sets.prototypes(
+                cat, a, b, rows=rows, count=clusters, vectors=vectors, seed=seed
+            )
     if "ngrams" in wanted:
         from flows.scorers.ngram._kl import divergence
 
         held, other = (_ngrams(cat, ref) for ref in (a, b))
         body["ngrams"] = {"kl_b_from_a": divergence(other, held), "kl_a_from_b": divergence(held, other)}
+    if "qdc" in wanted:
+        body["qdc"] = {
+            side: panel(cat, ref, vectors=vectors, rows=rows, seed=seed) for side, ref in (("a", a), ("b", b))
+        }
     return body
 
 
@@ -125,25 +136,11 @@ def _squares(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return np.maximum(gap, 0)
 
 
-def _vectors(cat: Catalog, ref: str, rows: int, seed: int) -> np.ndarray:
-    from flows.scorers.embedding._vectors import sample_vectors
-
-    try:
-        points, _ = sample_vectors(lambda columns=None: cat.scan(ref, ["sample_id", "embedding"]), rows, seed)
-    except NotFound as error:
-        if error.facts.get("name") != "embedding":
-            raise
-        raise BadInput(f"{ref} has no column embedding; compute it: strata score {ref} minilm") from None
-    if not len(points):
-        raise BadInput(f"{ref}: no row has an embedding, so there is nothing to compare; it needs rows with text")
-    return points
-
-
 def _ngrams(cat: Catalog, ref: str) -> np.ndarray:
     from flows.scorers.ngram._buckets import features
 
     counts = np.zeros(10_000, np.int64)
-    for batch in cat.scan(ref, ["text"]):
+    for batch in rows_of(cat, ref, ["text"]):
         counts += np.bincount(features(10_000, 2)(batch["text"].to_pylist())[0], minlength=10_000)
     if not counts.sum():
         raise BadInput(f"{ref} has no text, so there is nothing to compare; name a dataset with text")

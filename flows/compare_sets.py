@@ -19,6 +19,7 @@ from catalog.catalog import Catalog
 from catalog.errors import BadInput
 from flows.scorers.embedding._transport import divergence
 from flows.scorers.embedding._vectors import unit, unit_vectors
+from flows.sets import dataset_of, rows_of
 
 MOST = 2_000
 """Rows a side in a transport problem."""
@@ -38,12 +39,13 @@ def prototypes(
     *,
     rows: int = 5_000,
     count: int = 64,
+    vectors: str = "embedding",
     seed: int = 0,
     shown: int = 10,
     examples: int = 3,
 ) -> dict[str, Any]:
     """Shares of both sides by prototype, the most one-sided first, each with the rows nearest to it."""
-    sides = [_sample(cat, ref, rows, seed) for ref in (a, b)]
+    sides = [_sample(cat, ref, vectors, rows, seed) for ref in (a, b)]
     points = [held for held, _ in sides]
     if points[0].shape[1] != points[1].shape[1]:
         raise BadInput(
@@ -105,24 +107,24 @@ def _texts(cat: Catalog, refs: tuple[str, str], listed: list[dict[str, Any]]) ->
             continue
         inside = ", ".join(f"'{sample}'" for sample in wanted)
         found: dict[str, str] = {}
-        for batch in cat.scan(ref, ["sample_id", "text"], where=f"sample_id IN ({inside})"):
+        for batch in cat.scan(dataset_of(cat, ref), ["sample_id", "text"], where=f"sample_id IN ({inside})"):
             found |= zip(batch["sample_id"].to_pylist(), batch["text"].to_pylist())
         for item in listed:
             for example in item["examples"][side]:
                 example["text"] = " ".join((found.get(example["sample_id"]) or "").split())[:100]
 
 
-def _sample(cat: Catalog, ref: str, rows: int, seed: int) -> tuple[np.ndarray, list[str]]:
+def _sample(cat: Catalog, ref: str, name: str, rows: int, seed: int) -> tuple[np.ndarray, list[str]]:
     """Unit vectors and ids of the rows with the lowest keyed hashes."""
     import xxhash
 
     parts, ids = [], []
-    for batch in cat.scan(ref, ["sample_id", "embedding"]):
-        points, held = unit_vectors(batch)
+    for batch in rows_of(cat, ref, ["sample_id", name]):
+        points, held = unit_vectors(batch, name)
         parts.append(points)
         names = batch["sample_id"].to_pylist()
         ids += [names[row] for row in held]
     order = np.argsort(np.array([xxhash.xxh64_intdigest(i.encode(), seed) for i in ids], np.uint64), kind="stable")
     if not ids:
-        raise BadInput(f"{ref}: no row has an embedding, so there is nothing to compare; it needs rows with text")
+        raise BadInput(f"{ref}: no row has a vector in {name}, so there is nothing to compare; it needs rows with text")
     return np.concatenate(parts)[order[:rows]], [ids[i] for i in order[:rows]]

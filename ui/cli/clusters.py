@@ -14,6 +14,9 @@ def clusters(
     ref: Ref,
     column: Annotated[str, typer.Option(metavar="NAME", help="Column of cluster numbers.")] = "cluster",
     words: Annotated[int, typer.Option(min=1, max=100, help="Words of a title.")] = 6,
+    texts: Annotated[
+        int | None, typer.Option(min=1, help="Texts that titles are made from, about; default all.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """List the clusters of a dataset with the words that tell each from the others.
@@ -22,5 +25,6 @@ def clusters(
     """
     from flows.cluster_titles import cluster_titles
 
-    held = cluster_titles(opened(), ref, column=column, words=words)
-    emit(json, held, lambda: table(held, ["cluster", "rows", "title"], empty="no row has a cluster"))
+    held = cluster_titles(opened(), ref, column=column, words=words, texts=texts)
+    shown = [{**row, "share": f"{row['share']:.1%}"} for row in held]
+    emit(json, held, lambda: table(shown, ["cluster", "rows", "share", "title"], empty="no row has a cluster"))

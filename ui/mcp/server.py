@@ -1,5 +1,5 @@
-"""Verbs as MCP tools: datasets, show, card, lineage, diff, sql, search, scorers, plan, runs, selectors, selections and
-selection read; select writes, with the rights of the token or of whoever started the server.
+"""Verbs as MCP tools: datasets, show, card, lineage, diff, clusters, compare, sql, search, scorers, plan, runs,
+selectors, selections and selection read; select writes, with the rights of the token or of whoever started the server.
 
 A client may hand what it reads to a language model elsewhere. Sample text therefore leaves only for datasets whose
 owner consented (consent_llm), or when the server was started with texts=True because the model is local. Facts,
@@ -106,6 +106,27 @@ def _facts(tool: Callable[..., Any], who: Callable[[], Catalog], texts: bool) ->
         """What changed between two dataset versions, or two mixes."""
         held = plain(who().diff(a, b))
         return held if texts or (_consents(who(), a) and _consents(who(), b)) else _withheld(held)
+
+    @tool
+    def clusters(ref: str, column: str = "cluster", words: int = 6) -> list[dict[str, Any]]:
+        """Clusters of a dataset, largest first, with their share; titles, made of its words, need consent."""
+        from flows.cluster_titles import cluster_titles
+
+        held = cluster_titles(who(), ref, column=column, words=min(max(words, 1), 100), texts=50_000)
+        granted = texts or _consents(who(), ref)
+        return held if granted else [{name: row[name] for name in ("cluster", "rows", "share")} for row in held]
+
+    @tool
+    def compare(a: str, b: str, metrics: list[str] | None = None) -> dict[str, Any]:
+        """How diverse two sets (dataset versions or selections) are and how far apart: mmd, vendi, clusters, ngrams, qdc."""
+        from flows.compare import compare as measure
+
+        held = measure(who(), a, b, metrics)
+        if not (texts or (_consents(who(), a) and _consents(who(), b))):
+            for item in held.get("prototypes", {}).get("listed", []):
+                for example in (*item["examples"]["a"], *item["examples"]["b"]):
+                    example["text"] = _length(example["text"])
+        return held
 
     @tool
     def scorers() -> list[dict[str, Any]]:
