@@ -83,6 +83,24 @@ def trace(sample: str, cat: Asked) -> dict[str, Any]:
     return plain(cat.trace(sample))
 
 
+class TextRequest(BaseModel):
+    """A text whose support in the data is looked for."""
+
+    model_config = ConfigDict(extra="forbid")
+    text: str
+    datasets: list[str] = Field([], description="where to look; every dataset that is no eval if empty")
+    limit: int = Field(5, ge=1, le=100)
+    reference: str | None = Field(None, description="human texts to compare with")
+
+
+@router.post("/support")
+def support(body: TextRequest, cat: Asked) -> dict[str, Any]:
+    """The held texts nearest to a text, in meaning and in words."""
+    from catalog.support import support as nearest
+
+    return plain(nearest(cat, body.text, body.datasets, limit=body.limit, reference=body.reference))
+
+
 @router.get("/selections")
 def selections(cat: Asked) -> list[dict[str, Any]]:
     """The newest version of every saved selection."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ui.cli.output import Json, emit, facts, number, opened, table
+from ui.cli.output import Json, emit, facts, note, number, opened, table
 from ui.cli.query import Ref
 
 
@@ -36,6 +36,16 @@ def trace(
     overlap: Annotated[
         str | None, typer.Option(metavar="dataset|source|tier", help="Rows that groups share, over the whole catalog.")
     ] = None,
+    text: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="The held texts nearest to this one, in meaning and in words.")
+    ] = None,
+    within: Annotated[
+        list[str] | None,
+        typer.Option("--in", metavar="DATASET", help="With --text: where to look; default everywhere."),
+    ] = None,
+    reference: Annotated[
+        str | None, typer.Option(metavar="DATASET", help="With --text: human texts; how many have a nearer held text.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Say all that is known of one sample: where it came from, where it is, why it was dropped, which mixes serve it.
@@ -46,16 +56,20 @@ def trace(
              strata trace --eval gsm8k > leaks.md
              strata trace --pair 51b6321257f8 9c02ab417d33
              strata trace --overlap tier
+             strata trace --text "the mitochondria is the powerhouse of the cell" --in web
     """
-    if sum(given is not None for given in (sample, eval_, pair, overlap)) != 1:
+    if sum(given is not None for given in (sample, eval_, pair, overlap, text)) != 1:
         from catalog.errors import BadInput
 
-        raise BadInput("say what to trace: a sample id, --eval NAME, --pair A B or --overlap source")
+        raise BadInput("say what to trace: a sample id, --eval NAME, --pair A B, --overlap source or --text TEXT")
     if pair is not None:
         _pair(pair, json)
         return
     if overlap is not None:
         _overlap(overlap, json)
+        return
+    if text is not None:
+        _support(text, within or [], reference, json)
         return
     if eval_ is not None:
         from catalog.leaks import markdown, trace_eval
@@ -91,6 +105,22 @@ def _pair(pair: tuple[str, str], json: bool) -> None:
             "equal bands": f"{len(held['bands'])} of 14", "duplicates": held["near"],
             "kept": f"{held['keeper']} of {held['keeper_dataset']}, by {held['because']}",
         })  # fmt: skip
+
+    emit(json, held, human)
+
+
+def _support(text: str, within: list[str], reference: str | None, json: bool) -> None:
+    from catalog.support import support
+
+    held = support(opened(), text, within, reference=reference)
+
+    def human() -> None:
+        facts({name: held[name] for name in ("cosine", "overlap", "longest", "rank") if name in held})
+        shown = [{**hit, "sample_id": hit["sample_id"][:12], "text": " ".join(hit["text"].split())[:80]}
+                 for hit in held["nearest"]]  # fmt: skip
+        table(shown, ["dataset", "sample_id", "cosine", "overlap", "longest", "text"], empty="nothing held is near")
+        for line in held["notes"]:
+            note(line)
 
     emit(json, held, human)
 
