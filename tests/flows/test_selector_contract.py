@@ -14,7 +14,7 @@ from flows.selecting import run_selector
 SELECTORS = plugins("selector")
 EVERY = pytest.mark.parametrize("name", list(SELECTORS))
 WORDS = {"within"}
-"""Parameters that name a column of words; `vectors` names one of vectors, every other one a column of numbers."""
+"""Parameters that name a column of words; `vectors` names one of vectors, `features` one of lists, every other one a column of numbers."""
 
 
 def asked(name: str):
@@ -22,7 +22,8 @@ def asked(name: str):
     selector, given = SELECTORS[name], {}
     for read in selector.reads:
         if read.startswith("{"):
-            given[read[1:-1]] = {"within": "source", "vectors": "embedding"}.get(read[1:-1], "quality")
+            special = {"within": "source", "vectors": "embedding", "features": "features"}
+            given[read[1:-1]] = special.get(read[1:-1], "quality")
     return selector.parse_params(given)
 
 
@@ -35,7 +36,9 @@ def table(rows: int, kind: str = "plain") -> pa.Table:
         quality, points = np.zeros(rows), np.zeros((rows, 8))
     words = [None if i % 7 == 3 else "مصدر" if i % 2 else "web" for i in range(rows)]
     flat = pa.array(points.astype(np.float32).ravel())
+    sets = [None if i % 11 == 5 else np.flatnonzero(point > 0.4).tolist() for i, point in enumerate(points)]
     return pa.table({"quality": quality, "source": pa.array(words, pa.string()),
+                     "features": pa.array(sets, pa.list_(pa.int32())),
                      "embedding": pa.FixedSizeListArray.from_arrays(flat, 8)})  # fmt: skip
 
 
