@@ -106,10 +106,10 @@ def batch_of(scorer: Scorer, texts: list[str | None], start: int = 0) -> pa.Reco
 
 
 def _named_columns(scorer: Scorer) -> dict[str, str]:
-    """A column of numbers for each parameter that names columns; `vectors` names one of vectors, `labels` of words."""
+    """A column of numbers for each parameter that names columns; `vectors`, `left` and `right` name vectors, `labels` words."""
     floats = (name for name, out in sorted(WRITERS.items()) if pa.types.is_floating(out.type) and not out.range[0])
     named = (*scorer.columns, *scorer.fit_columns)
-    special = {"vectors": "embedding", "labels": "language"}
+    special = {"vectors": "embedding", "left": "embedding", "right": "embedding", "labels": "language"}
     return {name: special.get(name) or next(floats) for name in named}
 
 
@@ -131,7 +131,7 @@ def _contents(texts: list[str | None]) -> list[str]:
 def _field(name: str, kind: pa.DataType, text: str | None, row: int) -> object:
     if name == "meta":
         skills = ["sums", "proofs", "angles"][row % 2 : row % 3 + 1]
-        return json.dumps({"label": row % 2, "skills": skills, "vector": [row % 7 / 7] * 384})
+        return json.dumps({"label": row % 2, "likes": 600 * (row % 2), "skills": skills, "vector": [row % 7 / 7] * 384})
     if text is None:
         return None
     if pa.types.is_string(kind):
@@ -478,8 +478,10 @@ def _options(cat, folder, scorer: Scorer, tiny_models) -> dict:
 
 
 def _attach(cat, ref: str, names: list[str], rows: int) -> None:
-    words = [("a", "b", "b")[row % 3] for row in range(rows)]
-    attach_columns(cat, ref.split("@")[0], {n: words if n == "labels" else np.arange(rows) * 0.5 for n in names})
+    flat = pa.array(np.random.default_rng(1).normal(size=rows * 4).astype(np.float32))
+    vectors = pa.FixedSizeListArray.from_arrays(flat, 4)
+    special = {"labels": [("a", "b", "b")[row % 3] for row in range(rows)], "left": vectors, "right": vectors}
+    attach_columns(cat, ref.split("@")[0], {name: special.get(name, np.arange(rows) * 0.5) for name in names})
 
 
 @EVERY
