@@ -1,6 +1,10 @@
 """Planted leaks: how many eval items are found, by how they were changed, and how much clean text is taken for a leak.
 
     python benchmarks/decontamination.py [--evals FILE ...] [--clean FILE ...] [--pages FILE] [--most 2000]
+    python benchmarks/decontamination.py --reworded "NAME;ITEMS:FIELD;REWORDED:FIELD[;NEGATIVES:FIELD]" ... --embed
+    python benchmarks/decontamination.py --parallel XQUAD.jsonl --embed
+
+The last two measure reworded and translated items: see _reworded.py.
 
 Every item of every eval is planted: verbatim, with case and white space changed, inside a page of other text, and with
 its numbers changed (digits and spelled ones; items without numbers are left out there). "Reworded" is made by rule:
@@ -41,7 +45,18 @@ def main() -> None:
     parser.add_argument("--fields", nargs="*", default=[], metavar="EVAL=FIELD,FIELD", help="what of an eval is a leak")
     parser.add_argument("--most", type=int, default=2000, help="items planted of one eval at most")
     parser.add_argument("--show", type=int, default=0, help="print this many false alarms and misses of each kind")
+    parser.add_argument("--reworded", nargs="*", default=[], metavar="CASE", help="reworded or translated items")
+    parser.add_argument("--parallel", metavar="FILE", help="one text in several languages a row")
+    parser.add_argument("--embed", action="store_true", help="measure eval_nearest too (MiniLM)")
     given = parser.parse_args()
+    if given.reworded or given.parallel:
+        import _reworded
+
+        for case in given.reworded:
+            _reworded.run(case, given.most, given.embed)
+        if given.parallel:
+            _reworded.parallel(given.parallel, given.most, given.embed)
+        return
     with tempfile.TemporaryDirectory() as folder:
         run(given, folder)
 
