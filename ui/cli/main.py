@@ -30,6 +30,7 @@ from ui.cli import (
     query,
     score,
     select,
+    weights,
 )
 from ui.cli.help import Command, Group
 from ui.cli.output import HOME, note
@@ -69,8 +70,10 @@ PANELS: dict[str, list[tuple[str, Callable[..., Any]]]] = {
 GROUPS: list[tuple[str, str, str, list[tuple[str, Callable[..., Any]]]]] = [
     ("Change", "select", "Named row sets: a recipe, no copied rows.",
      [("save", select.save), ("list", select.list_selections), ("show", select.show)]),
+    ("Compute", "weights", "Weights of several scores, learned from trials.",
+     [("draw", weights.draw), ("learn", weights.learn)]),
     ("Train", "mix", "Freeze what is trained on by a lock.",
-     [("publish", mix.publish), ("preview", mix.preview), ("list", mix.list_mixes), ("show", mix.show), ("diff", mix.diff)]),
+     [("weights", mix.weights), ("publish", mix.publish), ("preview", mix.preview), ("list", mix.list_mixes), ("show", mix.show), ("diff", mix.diff)]),
     ("Run", "server", "The home's Prefect server and its workers.",
      [("start", places.start), ("status", places.status), ("stop", places.stop), ("worker", places.worker)]),
     ("Run", "runs", "What ran, what runs, and how to stop it.",
