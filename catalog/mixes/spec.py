@@ -22,7 +22,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from catalog.errors import BadInput
-from catalog.refs import check_name
+from catalog.refs import check_name, parse_ref
 
 LATER = ("blocks", "sorted", "folding", "curriculum", "buckets")
 MOST_PARTS = 1024
@@ -33,6 +33,7 @@ class Part(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=False)
 
+    name: str | None = None
     dataset: str | None = None
     where: str | None = None
     selection: str | None = None
@@ -70,14 +71,20 @@ def load_spec(source: str | Path | dict[str, Any] | Spec) -> Spec:
     """Read and check a spec from a file, a YAML or JSON text with a newline, or a dict."""
     if isinstance(source, Spec):
         return _checked(source)
-    body = source if isinstance(source, dict) else _read(source)
-    if not isinstance(body, dict):
-        raise BadInput("a mix spec is a mapping with name and parts; see examples/mix.yaml")
+    body = read_spec(source)
     try:
         return _checked(Spec(**body))
     except ValidationError as error:
         first = error.errors()[0]
         raise BadInput(f"mix spec: {_where(first['loc'])}: {first['msg']}; see examples/mix.yaml") from None
+
+
+def read_spec(source: str | Path | dict[str, Any]) -> dict[str, Any]:
+    """A spec as it is written, before it is checked."""
+    body = source if isinstance(source, dict) else _read(source)
+    if not isinstance(body, dict):
+        raise BadInput("a mix spec is a mapping with name and parts; see examples/mix.yaml")
+    return body
 
 
 def _read(source: str | Path) -> Any:
@@ -98,11 +105,26 @@ def _read(source: str | Path) -> Any:
         raise BadInput(f"{label} is not YAML: {' '.join(str(error).split())[:200]}") from None
 
 
+def write_spec(body: dict[str, Any], path: str | Path) -> None:
+    """A spec as YAML, in the order of its fields."""
+    import yaml
+
+    try:
+        Path(path).write_text(yaml.safe_dump(body, sort_keys=False, allow_unicode=True), "utf-8")
+    except OSError as error:
+        raise BadInput(f"cannot write the mix spec {path}: {error.strerror}") from None
+
+
 def _where(loc: tuple[int | str, ...]) -> str:
     """("parts", 0, "weight") -> "part 1: weight"."""
     if len(loc) > 1 and loc[0] == "parts" and isinstance(loc[1], int):
         return ": ".join([f"part {loc[1] + 1}", *(str(item) for item in loc[2:])])
     return ".".join(str(item) for item in loc) or "spec"
+
+
+def part_name(part: Part) -> str:
+    """What mixers and trials call a part: its name, else its selection or dataset without the version."""
+    return part.name or parse_ref(part.selection or part.dataset or "").name
 
 
 def label(number: int, part: Part) -> str:

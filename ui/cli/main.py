@@ -26,6 +26,7 @@ from ui.cli import (
     lifecycle,
     mix,
     places,
+    profile,
     promote,
     query,
     score,
@@ -68,6 +69,9 @@ PANELS: dict[str, list[tuple[str, Callable[..., Any]]]] = {
     "Care": [("doctor", admin.doctor), ("gc", admin.gc)],
 }  # fmt: skip
 GROUPS: list[tuple[str, str, str, list[tuple[str, Callable[..., Any]]]]] = [
+    ("Look", "profile", "Facts of a whole set.",
+     [("features", profile.features), ("near", profile.near), ("facts", profile.fact_counts),
+      ("toxicity", profile.toxicity)]),
     ("Change", "select", "Named row sets: a recipe, no copied rows.",
      [("save", select.save), ("list", select.list_selections), ("show", select.show)]),
     ("Compute", "weights", "Weights of several scores, learned from trials.",

@@ -1,4 +1,4 @@
-"""strata mix publish|preview|list|show|diff, strata pull."""
+"""strata mix weights|publish|preview|list|show|diff, strata pull."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ui.cli.output import Json, emit, facts, note, number, opened, progress, table
+from ui.cli.output import Json, emit, facts, note, number, opened, pairs, progress, table
 
 Spec = Annotated[str, typer.Argument(metavar="SPEC.yaml", help="Mix spec: parts, weights, order.")]
 Ref = Annotated[str, typer.Argument(metavar="NAME@vN", help="Published mix; without @vN the newest.")]
@@ -22,6 +22,42 @@ def preview(spec: Spec, json: Json = False) -> None:
 
     held = make(opened(), spec)
     emit(json, held, lambda: _summary(held))
+
+
+def weights(
+    spec: Spec,
+    mixer: Annotated[str, typer.Option(metavar="NAME", help="Method that finds the weights: see `strata mixers`.")],
+    param: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Parameter of the mixer.")] = None,
+    trials: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Runs: .csv, .jsonl or .parquet, weights by part and results.")
+    ] = None,
+    goal: Annotated[str, typer.Option(metavar="RESULT", help="Result of the trials that is improved.")] = "",
+    better: Annotated[str, typer.Option(metavar="lower|higher", help="Direction of the goal.")] = "lower",
+    write: Annotated[str | None, typer.Option(metavar="FILE", help="Write the spec with the weights there.")] = None,
+    seed: Annotated[int, typer.Option(help="Start of the random numbers.")] = 0,
+    json: Json = False,
+) -> None:
+    """Find weights for the parts of a spec, with the outcome a method predicts. Changes nothing in the catalog.
+
+    Example: strata mix weights pretrain.yaml --mixer unimax --param epochs=2 --write weighted.yaml
+    """
+    from flows.mixing import weigh
+
+    found = weigh(opened(), spec, mixer, params=pairs(param or [], "--param"), trials=trials, goal=goal,
+                  better=better, seed=seed)  # fmt: skip
+    if write:
+        from catalog.mixes.spec import write_spec
+
+        write_spec(found.spec, write)
+    held = found.to_json()
+
+    def human() -> None:
+        table(held["parts"], ["part", "weight", "proportional", "epochs"])
+        facts(flat({name: held[name] for name in ("predicted", "low", "high", "report") if held.get(name) is not None}))
+        if write:
+            note(f"written to {write}: `strata mix publish {write}`")
+
+    emit(json, held, human)
 
 
 def publish(spec: Spec, json: Json = False) -> None:

@@ -1,0 +1,172 @@
+"""Mixers: from parts, what is known of them and a goal to weights, with a predicted outcome where a method gives one.
+
+One file, one decorator, as for scorers and selectors; a package announces itself under ``strata.plugins``.
+
+    from catalog.mixers import Answer, Task, mixer
+
+    @mixer("even", version="1", citation="ours")
+    def even(task):
+        return Answer(np.full(len(task.parts), 1 / len(task.parts)))
+
+Weights are shares of a mix, in its unit, and add up to one. A mixer decides nothing about rows: it fills the weights of
+a spec, which `strata mix publish` locks like any other.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel
+
+from catalog.errors import BadInput, NotFound
+from catalog.plugins import NoParams, parse_params, plugins, register, source_digest
+
+
+@dataclass(frozen=True)
+class Trials:
+    """Finished training runs, one a row.
+
+    weights: (runs, parts) float64, what each run was served of each part; rows add up to about one, as published tables
+    are rounded. results: name -> (runs,) float64, NaN where a run did not measure it. tokens: (runs,) training tokens;
+    size: (runs,) model parameters; both NaN where unknown. seed: (runs,) int64. names: what calls a run by name.
+    """
+
+    weights: np.ndarray
+    results: dict[str, np.ndarray]
+    tokens: np.ndarray
+    size: np.ndarray
+    seed: np.ndarray
+    names: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.weights)
+
+    def measured(self, goal: str) -> Trials:
+        """The runs that measured the goal; `NotFound` for a result that none has."""
+        if goal not in self.results:
+            raise NotFound("result", goal, sorted(self.results), "name one that the trials measured: --goal")
+        return self.only(np.isfinite(self.results[goal]))
+
+    def only(self, mask: np.ndarray) -> Trials:
+        """Some of the runs."""
+        return Trials(
+            self.weights[mask], {name: held[mask] for name, held in self.results.items()}, self.tokens[mask],
+            self.size[mask], self.seed[mask], tuple(np.array(self.names, object)[mask]) if self.names else (),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a mixer is asked.
+
+    parts: names, in the order of the weights. supply: (parts,) what one pass over each part holds, in the unit of the
+    mix. budget: how much is served in all (None: unknown). goal: the result to improve; better: its direction.
+    caps: (parts,) most passes over each part, infinite where there is no bound.
+    """
+
+    parts: tuple[str, ...]
+    supply: np.ndarray
+    params: Any
+    budget: float | None = None
+    goal: str = ""
+    better: str = "lower"
+    trials: Trials | None = None
+    caps: np.ndarray | None = None
+    seed: int = 0
+
+    @property
+    def natural(self) -> np.ndarray:
+        """Shares of the parts when everything is served once."""
+        return self.supply / self.supply.sum()
+
+    def known(self, mixer: str, least: int) -> Trials:
+        """The trials that measured the goal, or a refusal that says how many are missing."""
+        if self.trials is None or not self.goal:
+            raise BadInput(f"mixer {mixer} learns from trials of a goal: give --trials and --goal")
+        held = self.trials.measured(self.goal)
+        if len(held) < least:
+            raise BadInput(
+                f"mixer {mixer} needs {least} trials that measured {self.goal}, {len(held)} did; run more of a design"
+            )
+        return held
+
+    def sign(self) -> float:
+        """Multiply a result by it and lower is better."""
+        return 1.0 if self.better == "lower" else -1.0
+
+
+Predictor = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """weights: (parts,) shares. predicted, low, high: the goal at these weights with the interval that `report` names.
+
+    predict: (mixes, parts) -> (mixes,) the goal, for what-if; None where a method predicts nothing.
+    """
+
+    weights: np.ndarray
+    predicted: float | None = None
+    low: float | None = None
+    high: float | None = None
+    report: dict[str, Any] = field(default_factory=dict)
+    predict: Predictor | None = None
+
+
+@dataclass(frozen=True)
+class Mixer:
+    """A way to choose weights. trials: it needs runs; most_parts: None or where it refuses."""
+
+    name: str
+    version: str
+    function: Callable[[Task], Answer]
+    citation: str
+    doc: str
+    summary: str
+    module: str
+    source_digest: str
+    params: type[BaseModel] = NoParams
+    trials: bool = False
+    experimental: bool = False
+    libraries: tuple[str, ...] = ()
+
+    def parse_params(self, given: dict[str, Any]) -> BaseModel:
+        return parse_params(f"mixer {self.name}", self.params, given)
+
+    def answer(self, task: Task) -> Answer:
+        """Weights, checked: finite, not negative, adding up to one."""
+        found = self.function(task)
+        weights = np.asarray(found.weights, np.float64)
+        if weights.shape != (len(task.parts),) or not np.isfinite(weights).all() or (weights < 0).any():
+            raise BadInput(f"mixer {self.name} gave {weights.tolist()} for {len(task.parts)} parts; no weights follow")
+        if not weights.sum() > 0:
+            raise BadInput(f"mixer {self.name} leaves nothing of any part; raise the budget or the caps")
+        return Answer(weights / weights.sum(), found.predicted, found.low, found.high, found.report, found.predict)
+
+
+def mixer(name: str, *, version: str, citation: str, **more: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Declare a mixer: function(task: Task) -> Answer."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        doc = inspect.cleandoc(function.__doc__ or sys.modules[function.__module__].__doc__ or "")
+        made = Mixer(
+            name=name, version=version, function=function, citation=citation, doc=doc, module=function.__module__,
+            source_digest=source_digest(function.__module__), summary=doc.split("\n\n")[0].replace("\n", " "), **more,
+        )  # fmt: skip
+        register("mixer", name, made)
+        return function
+
+    return decorate
+
+
+def get_mixer(name: str) -> Mixer:
+    """The mixer of that name, or `NotFound` with near matches."""
+    known = plugins("mixer")
+    if name not in known:
+        raise NotFound("mixer", name, known, "see `strata mixers`")
+    return known[name]

@@ -1,0 +1,53 @@
+"""Candidate mixes and how sure a fitted predictor is: shared by every mixer that learns from trials."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from catalog.errors import BadInput
+from catalog.mixers import Predictor, Task
+
+Fit = Callable[[np.ndarray, np.ndarray], Predictor]
+"""(runs, parts) weights and (runs,) losses -> a predictor of the loss."""
+
+
+def candidates(task: Task, prior: np.ndarray, draws: int, seed: int) -> np.ndarray:
+    """Mixes drawn from Dirichlet(prior), those that need more passes than the caps allow left out."""
+    found = np.random.RandomState(seed).dirichlet(prior, draws)
+    if task.caps is not None and task.budget:
+        found = found[(found * task.budget <= task.caps * task.supply * (1 + 1e-9)).all(axis=1)]
+        if not len(found):
+            raise BadInput(
+                "no mix of the design keeps every part within its max_epochs at this budget; lower total or raise them"
+            )
+    return found
+
+
+def out_of_fold(fit: Fit, weights: np.ndarray, losses: np.ndarray, folds: int, seed: int) -> np.ndarray:
+    """Predictions for every run by a fit on the other folds."""
+    fold = np.random.default_rng(seed).permutation(np.arange(len(losses)) % folds)
+    found = np.empty(len(losses))
+    for number in range(folds):
+        test = fold == number
+        found[test] = fit(weights[~test], losses[~test])(weights[test])
+    return found
+
+
+def margin(predicted: np.ndarray, losses: np.ndarray, level: float) -> float:
+    """Half-width of an interval that holds a new run with probability `level`: split conformal on out-of-fold errors.
+
+    Vovk, Gammerman and Shafer 2005; the jackknife variant of Barber et al. 2021, arXiv:1905.02928, with folds.
+    """
+    errors = np.sort(np.abs(predicted - losses))
+    at = int(np.ceil(level * (len(errors) + 1))) - 1
+    return float(errors[min(at, len(errors) - 1)])
+
+
+def agreement(predicted: np.ndarray, losses: np.ndarray) -> float | None:
+    """Spearman's correlation, None where one side does not vary."""
+    from scipy.stats import rankdata
+
+    a, b = rankdata(predicted), rankdata(losses)
+    return float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) and np.ptp(b) else None

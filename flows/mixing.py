@@ -1,0 +1,188 @@
+"""From a spec without weights to one with: look the parts up, ask a mixer, say what it predicts and how sure it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+
+from catalog.errors import BadInput
+from catalog.mixers import Answer, Task, Trials, get_mixer
+from catalog.mixes.spec import Spec, load_spec, part_name, read_spec
+from catalog.refs import parse_ref
+
+if TYPE_CHECKING:
+    from catalog.catalog import Catalog
+    from catalog.mixes.parts import FoundPart
+
+LEAST = 1e-6
+"""A smaller share is dropped from the spec: it would serve less than one row in a million."""
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """What a mixer said of a spec. spec: with weights, ready to publish; parts it leaves out are not in it.
+
+    rows: one a part: name, weight (share of what weights divide), epochs at the spec's total (None without one),
+    proportional (the share when everything is served once).
+    """
+
+    mixer: str
+    spec: dict[str, Any]
+    rows: list[dict[str, Any]]
+    answer: Answer
+
+    def to_json(self) -> dict[str, Any]:
+        found = self.answer
+        report = orjson.loads(orjson.dumps(found.report, option=orjson.OPT_SERIALIZE_NUMPY))
+        held = {"mixer": self.mixer, "parts": self.rows, "report": report, "spec": self.spec}
+        if found.predicted is not None:
+            held |= {"predicted": found.predicted, "low": found.low, "high": found.high}
+        return held
+
+
+def weigh(
+    cat: Catalog,
+    spec: str | Path | dict[str, Any],
+    mixer: str,
+    *,
+    params: dict[str, Any] | None = None,
+    trials: str | Path | None = None,
+    goal: str = "",
+    better: str = "lower",
+    seed: int = 0,
+) -> Weighed:
+    """Weights of the parts of a spec that have no fixed budget. Changes nothing in the catalog.
+
+    trials: a table of runs, see `read_trials`. goal: the result in it that is improved; better: "lower" or "higher".
+    """
+    plugin = get_mixer(mixer)
+    parsed = plugin.parse_params(params or {})
+    body, made, at = _open_parts(spec)
+    names = [part_name(made.parts[number]) for number in at]
+    if doubled := [name for name in names if names.count(name) > 1]:
+        raise BadInput(f"mix {made.name}: two parts are called {doubled[0]}; give them names: name: ...")
+    if better not in ("lower", "higher"):
+        raise BadInput(f"better is lower or higher, not {better!r}")
+    supply, budget = _supply(cat, made, at)
+    task = Task(
+        tuple(names), supply, parsed, budget, goal, better,
+        read_trials(trials, names) if trials else None,
+        np.array([made.parts[number].max_epochs for number in at]), seed,
+    )  # fmt: skip
+    answer = plugin.answer(task)
+    rows = [
+        {"part": name, "weight": float(weight), "proportional": float(natural),
+         "epochs": float(weight * budget / held) if budget else None}
+        for name, weight, natural, held in zip(names, answer.weights, task.natural, supply, strict=True)
+    ]  # fmt: skip
+    for number, weight in zip(at, answer.weights, strict=True):
+        body["parts"][number]["weight"] = float(f"{weight:.6g}")
+    kept = {number for number, weight in zip(at, answer.weights, strict=True) if weight >= LEAST}
+    body["parts"] = [part for number, part in enumerate(body["parts"]) if number in kept or number not in at]
+    return Weighed(mixer, body, rows, answer)
+
+
+def _open_parts(spec: str | Path | dict[str, Any]) -> tuple[dict[str, Any], Spec, list[int]]:
+    """The spec as written, checked as if its open parts had equal weights, and which parts those are."""
+    body = read_spec(spec)
+    parts = [dict(part) if isinstance(part, dict) else part for part in body.get("parts") or []]
+    at = [
+        number for number, part in enumerate(parts)
+        if isinstance(part, dict) and part.get("samples") is None and part.get("tokens") is None
+    ]  # fmt: skip
+    for number in at:
+        parts[number]["weight"] = 1
+    made = load_spec({**body, "parts": parts})
+    if len(at) < 2:
+        raise BadInput(f"mix {made.name}: fewer than two parts are without a fixed budget; there is nothing to weigh")
+    return {**body, "parts": parts}, made, at
+
+
+def _supply(cat: Catalog, spec: Spec, at: Sequence[int]) -> tuple[np.ndarray, float | None]:
+    """What one pass over each open part holds, in the unit of the mix, and the total that is left to them."""
+    from catalog.mixes.parts import find_parts
+
+    found = find_parts(cat, spec)
+    for number, part in enumerate(found):
+        if spec.unit == "tokens" and (part.token_column is None or part.uncovered):
+            name = parse_ref(part.found.ref).name
+            raise BadInput(
+                f"mix {spec.name}: {part_name(spec.parts[number])}: the unit is tokens and column {spec.tokens!r} does "
+                f"not cover its rows; run `strata score {name} token_count`"
+            )
+    held = np.array([part.tokens if spec.unit == "tokens" else part.rows.rows for part in found], np.float64)
+    if spec.total is None:
+        return held[list(at)], None
+    fixed = sum(_taken(spec, number, part) for number, part in enumerate(found) if number not in at)
+    if spec.total <= fixed:
+        raise BadInput(f"mix {spec.name}: the fixed budgets take all of the total of {spec.total:,}; raise it")
+    return held[list(at)], float(spec.total - fixed)
+
+
+def _taken(spec: Spec, number: int, found: FoundPart) -> float:
+    """What a part with a fixed budget takes of the total, in the unit of the mix."""
+    part, mean = spec.parts[number], found.tokens / found.rows.rows
+    if part.samples is not None:
+        return part.samples * (mean if spec.unit == "tokens" else 1.0)
+    return float(part.tokens or 0) / (1.0 if spec.unit == "tokens" or not mean else mean)
+
+
+def read_trials(source: str | Path, parts: Sequence[str]) -> Trials:
+    """Runs from a CSV, JSON Lines or Parquet file: a column of weights for every part, and their results.
+
+    A weight stands under the name of its part or under `weight_<part>`. Every other column of numbers is a result,
+    but for tokens, size (parameters), seed and name, which describe the run.
+    """
+    table = _table(Path(source))
+    held = {name: column for name, column in zip(table.schema.names, table.columns, strict=True)}
+    found = {part: part if part in held else f"weight_{part}" for part in parts}
+    if missing := [part for part, name in found.items() if name not in held]:
+        raise BadInput(
+            f"trials {source}: no column of weights for part {missing[0]!r}; "
+            f"the file has {', '.join(list(held)[:12])}{' ...' if len(held) > 12 else ''}"
+        )
+    weights = np.column_stack([_numbers(held.pop(name), f"trials {source}: {name}") for name in found.values()])
+    if not np.isfinite(weights).all() or (weights < 0).any() or (weights.sum(axis=1) <= 0).any():
+        raise BadInput(f"trials {source}: a weight is missing or negative, or a run has none above 0; mend the table")
+    names = held.pop("name").to_pylist() if "name" in held else []
+    known = {
+        name: _numbers(held.pop(name), name) if name in held else np.full(len(weights), np.nan)
+        for name in ("tokens", "size", "seed")
+    }
+    results = {}
+    for name, column in held.items():
+        try:
+            results[name] = _numbers(column, name)
+        except BadInput:
+            continue  # a column of words describes the run
+    seeds = np.nan_to_num(known["seed"]).astype(np.int64)
+    return Trials(weights, results, known["tokens"], known["size"], seeds, tuple(str(name) for name in names))
+
+
+def _numbers(column: Any, whose: str) -> np.ndarray:
+    import pyarrow as pa
+
+    try:
+        return column.cast(pa.float64()).to_numpy().astype(np.float64)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        raise BadInput(f"{whose} is not a column of numbers") from None
+
+
+def _table(path: Path) -> Any:
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.json
+    import pyarrow.parquet
+
+    readers = {".csv": pa.csv.read_csv, ".jsonl": pa.json.read_json, ".parquet": pa.parquet.read_table}
+    if path.suffix not in readers:
+        raise BadInput(f"trials {path} end in {path.suffix or 'nothing'}; give .csv, .jsonl or .parquet")
+    try:
+        return readers[path.suffix](str(path))
+    except (OSError, pa.ArrowInvalid) as error:
+        raise BadInput(f"cannot read the trials {path}: {str(error).splitlines()[0][:160]}") from None
