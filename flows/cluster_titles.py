@@ -2,7 +2,8 @@
 
 Grootendorst 2022, "BERTopic", arXiv:2203.05794: all texts of a cluster are one document; the weight of word t in cluster
 c is tf(t, c) * log(1 + A / f(t)), with tf the count of t in c over the words of c, f(t) the count of t in all clusters
-and A the mean number of words a cluster. Words are runs of letters and digits, case folded.
+and A the mean number of words a cluster. Words are runs of letters and digits, case folded. Words that are common in
+nearly every cluster are left out beforehand, in place of a list of stop words, which every language would need.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ def cluster_titles(
     """
     drawn = _drawn(cat, ref, texts)
     counts: dict[int, Counter] = defaultdict(Counter)
+    holders: dict[int, Counter] = defaultdict(Counter)
+    read: Counter = Counter()
     rows: Counter = Counter()
     try:
         for batch in cat.scan(ref, [column, "sample_id", "text"]):
@@ -45,13 +48,22 @@ def cluster_titles(
                 if cluster is None or not text:
                     continue
                 held = counts[cluster]
-                held.update(_WORD.findall(text.casefold()))
+                found = _WORD.findall(text.casefold())
+                held.update(found)
+                holders[cluster].update(set(found))
+                read[cluster] += 1
+                if len(holders[cluster]) > 2 * _KEPT:
+                    holders[cluster] = Counter(dict(holders[cluster].most_common(_KEPT)))
                 if len(held) > 2 * _KEPT:
                     counts[cluster] = Counter(dict(held.most_common(_KEPT)))
     except NotFound as error:
         if error.facts.get("name") != column:
             raise
         raise BadInput(f"{ref} has no column {column}; compute it: strata score {ref} kmeans") from None
+    everywhere = common_words(holders, read)
+    for held in counts.values():
+        for word in everywhere & held.keys():
+            del held[word]
     weights = class_tf_idf(counts)
     total = rows.total()
     return [
@@ -66,6 +78,17 @@ def _drawn(cat: Catalog, ref: str, texts: int | None) -> np.uint64:
     version = cat.resolve(ref).version
     every = max(1, -(-(version.rows if version else 0) // texts)) if texts else 1
     return np.uint64((1 << 64) // every - 1)
+
+
+def common_words(holders: dict[int, Counter], read: Counter) -> set[str]:
+    """Words that a tenth of the texts of nearly every cluster hold: a fifth of the clusters may lack them."""
+    lacking = int(0.2 * (len(holders) - 1))
+    if len(holders) < 2:
+        return set()
+    clusters: Counter = Counter()
+    for cluster, held in holders.items():
+        clusters.update(word for word, texts in held.items() if texts >= 0.1 * read[cluster])
+    return {word for word, count in clusters.items() if count >= len(holders) - lacking}
 
 
 def class_tf_idf(counts: dict[int, Counter]) -> dict[int, dict[str, float]]:

@@ -39,7 +39,7 @@ def panel(
 ) -> dict[str, Any]:
     """{"rows", "quality": {column: facts}, "diversity": facts, "complexity": {column: facts}} of a set.
 
-    quality, complexity: columns by alias; those of the known names that are there if not given. An axis without a column
+    quality, complexity: columns by alias; those of the known outputs that are there if not given. An axis without a column
     is empty, never guessed. Figures cover the rows that have a value, and say how many.
     """
     next(iter(rows_of(cat, ref, ["sample_id"])), None)  # an unknown name fails before anything is read
@@ -50,7 +50,8 @@ def panel(
         if wrong := [name for name in asked if name not in numbers]:
             raise NotFound(f"column of numbers of {ref}", wrong[0], sorted(numbers), f"the axis {axis} reads it")
     chosen = {
-        axis: list(axes[axis]) or [name for name in known if name in numbers]
+        axis: list(axes[axis])
+        or [name for made in known for name in own if name in numbers and own[name].output == made]
         for axis, known in (("quality", QUALITY), ("complexity", COMPLEXITY))
     }
     names = list(dict.fromkeys([*chosen["quality"], *chosen["complexity"]]))

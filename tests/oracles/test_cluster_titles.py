@@ -9,7 +9,7 @@ import pytest
 
 from catalog.errors import BadInput
 from catalog.testing import sentences, text_dataset
-from flows.cluster_titles import class_tf_idf, cluster_titles
+from flows.cluster_titles import class_tf_idf, cluster_titles, common_words
 
 
 def test_weights_by_hand():
@@ -37,3 +37,13 @@ def test_titles_hold_the_words_of_their_cluster(cat, tmp_path):
     first, second = cluster_titles(cat, ref)
     assert (first["rows"], second["rows"]) == (12, 8)
     assert "bank" in first["words"] and "kitten" in second["words"] and "the" not in first["title"].split(", ")[:3]
+
+
+def test_words_of_every_cluster_are_no_title():
+    read = Counter({0: 10, 1: 20, 2: 10})
+    held = {0: Counter(the=10, sun=9), 1: Counter(the=2, moon=20), 2: Counter(the=1, sun=9)}
+    assert common_words(held, read) == {"the"}
+    held[1]["the"] = 1  # one of twenty is less than a tenth
+    assert common_words(held, read) == set() == common_words({0: held[0]}, read)
+    many = {k: Counter({"the": 5} if k else {}) for k in range(6)}
+    assert common_words(many, Counter(dict.fromkeys(range(6), 10))) == {"the"}

@@ -5,11 +5,12 @@ import json
 import re
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from catalog import Catalog
-from catalog.testing import sentences, write_jsonl
+from catalog.testing import attach_columns, sentences, write_jsonl
 from flows import promote, score
 
 APP = Path(__file__).parents[2] / "ui" / "web" / "app.py"
@@ -262,6 +263,19 @@ def test_explore_counts_what_a_filter_keeps_and_shows_both_sides(home, monkeypat
     assert "rank correlation" in visit(at, "dataset", ref="web", tab="explore", **{"with": "word_count"})
     assert "did you mean word_count" in visit(at, "dataset", ref="web", tab="explore", where="word_cuont > 3")
     assert "Write a filter" in visit(at, "dataset", ref="chats", tab="explore")
+
+
+def test_clusters_show_the_axes_and_say_what_is_missing(home, monkeypatch):
+    at = opened(home, monkeypatch)
+    text = visit(at, "dataset", ref="web", tab="clusters")
+    assert "Quality, diversity, complexity" in text and "word_count" in text and "score minilm to know" in text
+    assert "No clusters yet" in text and "strata score web kmeans" in text
+    assert "has no column embedding" in visit(at, "dataset", ref="web", tab="clusters", other="web-l1")
+    cat = Catalog.open(home)
+    rows = cat.resolve("chats").dataset.rows
+    attach_columns(cat, "chats", {"cluster": pa.array([0] * rows, pa.int32())}, scorer="kmeans")
+    text = visit(at, "dataset", ref="chats", tab="clusters")
+    assert f"1 cluster of {rows} rows" in text and "100%" in text
 
 
 def test_versions_list_and_compare(home, monkeypatch):

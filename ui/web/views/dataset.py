@@ -1,4 +1,4 @@
-"""One dataset: its head, and tabs for the card, samples, columns, filters to try, selections, versions and lineage."""
+"""One dataset: its head, and tabs for the card, samples, columns, clusters, filters to try, selections, versions and lineage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ui.web.components.markup import Markup, h, link, live
 from ui.web.components.parts import chip, facts, licence_chips, tabs, tier
 from ui.web.queries.overview import UNKNOWN, token_total
 
-TABS = ("card", "samples", "columns", "explore", "select", "versions", "lineage")
+TABS = ("card", "samples", "columns", "clusters", "explore", "select", "versions", "lineage")
 
 
 def named(cat: Catalog) -> Resolved | None:
@@ -132,6 +132,7 @@ def page() -> None:
         "card": "Card",
         "samples": "Samples",
         "columns": ("Columns", len(cat.columns(found.dataset.name))),
+        "clusters": "Clusters",
         "explore": "Explore",
         "select": "Select",
         "versions": ("Versions", found.dataset.head),
