@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from catalog.errors import BadInput
 from catalog.selectors import Budget, Choice, Chosen, selector
+from flows.selectors._clusters import kmeans
 from flows.selectors._vectors import matrix
 
 
@@ -26,7 +27,7 @@ class Params(BaseModel):
     scale: float = Field(1.0, ge=0, le=1e9, description="how much the loss may change over a squared distance (lambda)")
 
 
-@selector("sensitivity", version="1", reads=["{by}", "{vectors}"], params=Params, citation="arXiv:2402.17327",
+@selector("sensitivity", version="2", reads=["{by}", "{vectors}"], params=Params, citation="arXiv:2402.17327",
           experimental=True, most_rows=5_000_000, libraries=("scikit-learn",))  # fmt: skip
 def sensitivity(rows: pa.Table, budget: Budget, choice: Choice) -> Chosen:
     """A sample with weights by k-means and sensitivities; the weighted sum of losses is unbiased.
@@ -41,7 +42,7 @@ def sensitivity(rows: pa.Table, budget: Budget, choice: Choice) -> Chosen:
     loss = rows[params.by].to_numpy().astype(np.float64)
     if len(loss) and loss.min() < 0:
         raise BadInput(f"sensitivity: {params.by!r} has values below 0, which a loss has not; name another column")
-    centre_loss, distance = proxies(matrix(rows, params.vectors), loss, params.clusters, choice.seed)
+    centre_loss, distance = proxies(matrix(rows, params.vectors), loss, params.clusters, choice.seed, choice.ids)
     size = centre_loss + params.scale * distance
     chance = size / size.sum() if size.sum() > 0 else np.full(len(size), 1 / len(size))
     rng, by_id = choice.rng(), np.argsort(choice.ids, kind="stable")
@@ -53,17 +54,12 @@ def sensitivity(rows: pa.Table, budget: Budget, choice: Choice) -> Chosen:
     return Chosen(order, weights, {"draws": budget.amount, "losses used": int(min(params.clusters, len(loss)))})
 
 
-def proxies(points: np.ndarray, loss: np.ndarray, clusters: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def proxies(
+    points: np.ndarray, loss: np.ndarray, clusters: int, seed: int, ids: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """For each row the loss at its cluster's centre and the squared distance to it."""
-    from sklearn.cluster import KMeans, MiniBatchKMeans
-    from threadpoolctl import threadpool_limits
-
-    k = min(clusters, len(np.unique(points, axis=0)))
-    make = KMeans if len(points) <= 20_000 else MiniBatchKMeans
-    with threadpool_limits(1):  # sums over threads come in no fixed order
-        model = make(n_clusters=k, n_init=1, random_state=seed).fit(points)
-    label = model.labels_
-    distance = ((points - model.cluster_centers_[label]) ** 2).sum(axis=1).astype(np.float64)
+    label, centres = kmeans(points, np.arange(len(points)) if ids is None else ids, clusters, seed)
+    distance = ((points - centres[label]) ** 2).sum(axis=1).astype(np.float64)
     order = np.lexsort((distance, label))
-    first = order[np.searchsorted(label[order], np.arange(k))]
+    first = order[np.searchsorted(label[order], np.arange(len(centres)))]
     return loss[np.minimum(first, len(loss) - 1)][label], distance

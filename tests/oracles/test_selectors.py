@@ -18,6 +18,8 @@ from flows.selectors.subsample import inclusion
 
 ORACLES = {
     "facility_location": "apricot-select: the same order and gains; naive greedy",
+    "kmq": "numpy's draws without replacement, by simulation; shares counted",
+    "quad": "a scripted table of rewards, pull by pull",
     "kcenter": "twice the optimum by enumeration; the plain loop",
     "dpp": "numpy's slogdet, increment by increment",
     "deita": "the quadratic loop, one row a batch",
@@ -319,3 +321,72 @@ def test_every_row_is_as_likely_in_a_random_choice_and_in_a_band():
     inside = (values >= np.quantile(values, 0.25)) & (values <= np.quantile(values, 0.75))
     assert np.abs(counts / 400 - 0.25).max() < 5 * np.sqrt(0.25 * 0.75 / 400)
     assert not band[~inside].any() and np.abs(band[inside] / 400 - 0.5).max() < 5 * np.sqrt(0.25 / 400)
+
+
+# -- clusters as arms ----------------------------------------------------------------------------------------------
+
+
+def test_kmq_draws_inside_a_cluster_as_the_authors_do():
+    quality = np.array([0.0, 1.0, 2.0, 0.5, -1.0, 3.0])
+    chance = np.exp(quality) / np.exp(quality).sum()
+    ours, theirs, rng = np.zeros(6), np.zeros(6), np.random.default_rng(0)
+    for seed in range(3000):
+        made = run("kmq", {"q": quality, "c": ["a"] * 6}, 2, seed=seed, by="q", within="c")
+        ours[made.order] += 1
+        theirs[rng.choice(6, 2, replace=False, p=chance)] += 1
+    assert ours / 3000 == pytest.approx(theirs / 3000, abs=0.04)
+
+
+def test_kmq_gives_clusters_their_shares_and_weights():
+    columns = {"q": np.zeros(100), "c": ["a"] * 60 + ["b"] * 30 + ["d"] * 10}
+    counts = {}
+    for name, more in (("size", {}), ("equal", {"shares": "equal"}), ("graded", {"weights": {"a": 0.0, "b": 0.5}})):
+        made = run("kmq", columns, 30, by="q", within="c", **more)
+        counts[name] = [made.report["clusters"][c]["given"] for c in ("a", "b", "d")]
+    assert counts == {"size": [18, 9, 3], "equal": [10, 10, 10], "graded": [0, 20, 10]}  # d has only ten
+
+
+def test_kmq_clusters_vectors():
+    centres = np.eye(4)[np.arange(80) % 4] + 0.01 * np.random.default_rng(0).standard_normal((80, 4))
+    made = run("kmq", {"q": np.zeros(80), "v": vectors(centres)}, 8, by="q", vectors="v", clusters=4)
+    assert np.bincount(made.order % 4).tolist() == [2, 2, 2, 2]
+
+
+def test_the_bandit_pulls_the_arms_of_ucb_on_a_scripted_table():
+    from flows.selectors.quad import bandit
+
+    rewards = np.random.default_rng(0).uniform(0, 1, (4, 30)) + np.array([[0.0], [0.5], [0.2], [0.9]])
+    members = [np.arange(30) + 30 * arm for arm in range(4)]
+    for alpha in (0.0, 0.3, 5.0):
+        seen: list[list[float]] = [[], [], [], []]
+        wanted = []
+        for pull in range(60):  # UCB as it is written, one arm after the other
+            worth = []
+            for heard in seen:
+                if 2 * len(heard) >= 30:
+                    worth.append(-np.inf)
+                elif not heard:
+                    worth.append(np.inf)
+                else:
+                    worth.append(np.mean(heard) + alpha * np.sqrt(2 * np.log(pull) / len(heard)))
+            arm = worth.index(max(worth))
+            at = 2 * len(seen[arm])
+            seen[arm].append(rewards[arm, at : at + 2].mean())
+            wanted.append(arm)
+        made = bandit(lambda rows: rewards.ravel()[rows], members, np.ones(120, np.int64), 120, alpha=alpha, batch=2)
+        assert made.arms == wanted and made.looked == 120
+    short = bandit(lambda rows: rewards.ravel()[rows], members, np.ones(120, np.int64), 20, alpha=0.0, batch=2)
+    assert short.arms == [0, 1, 2, *[3] * 7] and len(short.taken) == 20
+
+
+def test_quad_finds_the_good_clusters_from_a_part_of_the_rows():
+    rng = np.random.default_rng(0)
+    cluster = rng.integers(10, size=2000)
+    reward = cluster / 10 + 0.1 * rng.standard_normal(2000)
+    columns = {"r": reward, "c": [str(c) for c in cluster]}
+    made = run("quad", columns, 300, by="r", within="c", alpha=0.2, threshold=0.5)
+    plain = run("random", columns, 300)
+    assert reward[made.order].min() >= 0.5 and reward[made.order].mean() > reward[plain.order].mean() + 0.3
+    assert made.report["looked at"] < 600
+    lowest = run("quad", columns, 50, by="r", within="c", order="lowest", alpha=0.2, threshold=0.3)
+    assert reward[lowest.order].max() <= 0.3

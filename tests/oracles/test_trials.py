@@ -23,6 +23,7 @@ def trials(seed: int, columns: int = 5, rows: int = 256) -> list[dict[str, float
     return [{**{f"c{i}": x for i, x in enumerate(row)}, "loss": value} for row, value in zip(weights, loss)]
 
 
+@pytest.mark.slow
 def test_learned_weights_are_near_those_of_lightgbm_and_near_the_best():
     golden = GOLDEN[0]
     made = learn_weights(trials(golden["seed"]), searched=20_000, averaged=32)
