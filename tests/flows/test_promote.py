@@ -157,6 +157,23 @@ def test_l2_needs_recorded_agreement_and_every_registered_eval(web, tmp_path):
         promote(web, "eval-a", "L1")
 
 
+def test_strong_labels_on_a_seed_become_a_classifier_and_a_threshold(web, tmp_path):
+    promote(web, "web", "L1")
+    words = sentences(40, seed=12)
+    seed = [{"text": text, "grade": "high"} for text in sentences(40, seed=11)]
+    seed += [{"text": " ".join(reversed(text.upper().split())), "grade": "low"} for text in words]
+    text_dataset(web, tmp_path, "seed", seed)
+    text_dataset(web, tmp_path, "eval-a", sentences(5, seed=21), role="eval")
+    given = {"labels": "seed", "label": "grade", "positive": "high", "epochs": 20, "threshold": 0.0}
+    report = promote(web, "web-l1", "L2", recipe="select-fasttext", variables=given)
+    assert report.waterfall.kept[0] == web.resolve("web-l1-l2").version.rows > 0
+    column = next(column for column in web.columns("web-l1") if column.scorer == "fasttext_quality")
+    assert column.report["auc"] > 0.9
+    assert (column.report["positive"], column.report["negative"]) == (40, 40)
+    strict = promote(web, "web-l1", "L2", recipe="select-fasttext", variables=given | {"threshold": 1.0}, dry_run=True)
+    assert strict.waterfall.sequence["low_quality"][0] == web.resolve("web-l1").version.rows
+
+
 @pytest.mark.parametrize(
     ("change", "clause"),
     [
@@ -227,7 +244,7 @@ def test_mistakes_in_recipes_are_one_line(web):
 
 def test_every_shipped_recipe_loads():
     for name in shipped():
-        variables = {"labels": "x"} if name == "select-web" else None
+        variables = {"labels": "x"} if name.startswith("select-") else None
         assert load_recipe(name, variables).scores
 
 
