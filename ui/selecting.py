@@ -45,12 +45,20 @@ def described(cat: Catalog, ref: str) -> dict[str, Any]:
 def save_selection(cat: Catalog, name: str, source: str, **asked: Any) -> Selection:
     """Save a WHERE, or with `selector` what that method chooses within `budget`; the verb behind every face.
 
-    asked: where, missing, note; and with a selector budget, unit, params, tokens, seed. None counts as not said.
+    asked: where, missing, note; and with a selector budget, unit, params, tokens, seed; or stages, with seed and note.
+    None counts as not said.
     """
     from catalog.errors import BadInput
 
     given = {key: value for key, value in asked.items() if value is not None}
     selector = given.pop("selector", None)
+    if "stages" in given:
+        from flows.stages import select_stages
+
+        if selector or set(given) - {"stages", "seed", "note", "missing"}:
+            raise BadInput("a recipe of stages holds selectors, budgets and filters itself; leave them out beside it")
+        given.pop("missing", None)
+        return select_stages(cat, name, source, given.pop("stages"), **given)[-1]
     if selector is None:
         from catalog.selections import save
 

@@ -15,6 +15,7 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
 from catalog.selectors import Budget, Choice, Chosen, selector
+from flows.selectors._scales import zscores
 from flows.selectors._vectors import matrix
 
 LEAST = 1e-10  # of a squared Cholesky pivot; below it rounding decides
@@ -42,9 +43,7 @@ def dpp(rows: pa.Table, budget: Budget, choice: Choice) -> Chosen:
     points = matrix(rows, params.vectors).astype(np.float64)
     scale = np.ones(len(points))
     if params.by:
-        value = choice.goodness(rows, params.by, params.order)
-        spread = value.std()
-        scale = np.exp(0.5 * params.quality * (value - value.mean()) / spread) if spread > 0 else scale
+        scale = np.exp(0.5 * params.quality * zscores(choice.goodness(rows, params.by, params.order)))
 
     def column(at: int) -> np.ndarray:
         similar = points @ points[at]

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from catalog.selectors import Budget, Choice, selector
 from flows.selectors._groups import groups_of, take_shares
+from flows.selectors._scales import zscores
 
 
 class Params(BaseModel):
@@ -35,8 +36,7 @@ def softmax(rows: pa.Table, budget: Budget, choice: Choice) -> np.ndarray:
     """
     params = choice.params
     values = choice.goodness(rows, params.by, params.order)
-    spread = values.std()
-    logits = (values - values.mean()) / spread if spread > 0 else np.zeros_like(values)
+    logits = zscores(values)
     order = choice.ranked(logits / params.temperature + choice.gumbel() if params.temperature else logits)
     if params.within is None:
         return order

@@ -106,6 +106,33 @@ def test_values_that_are_no_numbers_are_no_candidates(web):
     assert selection_report(web, "half")["rows"]["chosen"] == 30
 
 
+def test_vectors_that_are_not_whole_are_no_candidates(web):
+    points = np.random.default_rng(0).standard_normal((60, 4)).astype(np.float32)
+    points[0, 1], points[1, 2], points[2, 3] = np.nan, np.inf, -np.inf
+    held = pa.FixedSizeListArray.from_arrays(pa.array(points.ravel()), 4)
+    attach_columns(web, "web", {"embedding": held}, scorer="v")
+    for name in ("kcenter", "facility_location"):
+        select(web, f"some-{name}", "web", name, 1000)
+        report = selection_report(web, f"some-{name}")
+        assert report["rows"]["chosen"] == 57 and report["read"] == {"rows": 60, "without a value": 3}
+    with pytest.raises(BadInput, match="'quality' holds no vectors"):
+        select(web, "x", "web", "facility_location", 5, params={"vectors": "quality"})
+
+
+def test_infinite_scores_are_no_candidates(web):
+    attach_columns(web, "web", {"far": np.where(np.arange(60) < 20, np.inf, np.arange(60.0))}, scorer="far")
+    for name in ("topk", "softmax", "gumbel_topk", "quantile_band"):
+        select(
+            web,
+            f"some-{name}",
+            "web",
+            name,
+            1000,
+            params={"by": "far"} if name == "quantile_band" else {"by": "far", "order": "highest"},
+        )
+        assert selection_report(web, f"some-{name}")["rows"]["candidates"] == 40
+
+
 @pytest.mark.parametrize(
     ("selector", "budget", "options", "error"),
     [

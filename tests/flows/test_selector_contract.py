@@ -32,6 +32,8 @@ def table(rows: int, kind: str = "plain") -> pa.Table:
     quality, points = rng.uniform(0, 5, rows), rng.standard_normal((rows, 8))
     if kind == "copies":
         quality, points = np.full(rows, 2.0), np.ones((rows, 8))
+    if kind == "extremes":
+        quality, points = np.array([1e300, -1e300, 1e-300, 0.0])[np.arange(rows) % 4], points * 1e18
     if kind == "zeros":
         quality, points = np.zeros(rows), np.zeros((rows, 8))
     words = [None if i % 7 == 3 else "مصدر" if i % 2 else "web" for i in range(rows)]
@@ -67,7 +69,7 @@ def test_declaration_is_complete(name):
 
 @EVERY
 @pytest.mark.parametrize("unit", ["samples", "tokens"])
-@pytest.mark.parametrize("kind", ["plain", "copies", "zeros"])
+@pytest.mark.parametrize("kind", ["plain", "copies", "zeros", "extremes"])
 @pytest.mark.parametrize("rows", [0, 1, 2, 60])
 def test_every_input_gives_a_legal_choice_or_one_line(name, unit, kind, rows):
     for amount in (1, 13, 1000):

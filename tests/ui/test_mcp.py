@@ -74,7 +74,11 @@ def test_a_selection_is_made_with_the_rights_of_the_caller(web):
 
 
 def test_a_selection_does_not_spell_text_out(web):
-    for more in ({"where": "text LIKE 'The%'"}, {"selector": "stratified", "budget": 5, "params": {"within": "text"}}):
+    for more in (
+        {"where": "text LIKE 'The%'"},
+        {"stages": [{"where": "text LIKE 'The%'"}]},
+        {"selector": "stratified", "budget": 5, "params": {"within": "text"}},
+    ):
         with pytest.raises(ToolError, match="holds sample text"):
             ask(build(web), ("select", {"name": "spy", "source": "web", **more}))
 

@@ -91,6 +91,7 @@ class SelectionRequest(Strict):
     params: dict[str, Any] | None = None
     tokens: str | None = Field(None, description="column that counts tokens")
     seed: int | None = None
+    stages: list[dict[str, Any]] | None = Field(None, description="several selectors and filters in sequence")
 
 
 class RetractRequest(Strict):

@@ -63,6 +63,9 @@ def save(
         str, typer.Option(metavar="error|drop|keep", help="What a row without a value means.")
     ] = "error",
     note: Annotated[str, typer.Option(help="Why it exists.")] = "",
+    stages: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Recipe: several selectors and filters in sequence, as YAML.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Save a named row set: a WHERE, or what a selector chooses within a budget. Saving again makes its next version.
@@ -80,6 +83,10 @@ def save(
         raise BadInput("say once what to select from: --from DATASET")
     given = {**({"by": by} if by else {}), **pairs(param or [], "--param")}
     chooses = {"unit": unit, "tokens": tokens, "seed": seed} if selector else {}
+    if stages:
+        from flows.stages import read_stages
+
+        chooses = {"stages": read_stages(stages), "seed": seed}
     cat = opened()
     made = save_selection(cat, name, source, selector=selector, where=where, budget=budget, missing=missing, note=note,
                           params=given or None, **chooses)  # fmt: skip

@@ -171,17 +171,19 @@ def _selections(tool: Callable[..., Any], who: Callable[[], Catalog], texts: boo
     def select(
         name: str, source: str, selector: str | None = None, budget: int | None = None, unit: str | None = None,
         params: dict[str, Any] | None = None, where: str | None = None, missing: str = "error", seed: int | None = None,
-        tokens: str | None = None, note: str = "",
+        tokens: str | None = None, note: str = "", stages: list[dict[str, Any]] | None = None,
     ) -> dict[str, Any]:  # fmt: skip
         """Save a named row set of `source`: a WHERE, or what `selector` chooses within `budget` samples or tokens.
 
+        stages: several of these in sequence, each {selector, budget, params} or {where}, in place of one.
         Nothing is deleted; the same name again is the selection's next version. Wants the right to write."""
         from ui.selecting import described, save_selection
 
         if not texts:
-            _refuse_reading(who(), source, where, selector, params or {})
+            for asked in stages or [{"where": where, "selector": selector, "params": params}]:
+                _refuse_reading(who(), source, asked.get("where"), asked.get("selector"), asked.get("params") or {})
         made = save_selection(who(), name, source, selector=selector, budget=budget, unit=unit, params=params,
-                              where=where, missing=missing, seed=seed, tokens=tokens, note=note)  # fmt: skip
+                              where=where, missing=missing, seed=seed, tokens=tokens, note=note, stages=stages)  # fmt: skip
         return _withheld(plain(described(who(), f"{made.name}@v{made.version}")))
 
     tool(select, writes=True)
