@@ -71,7 +71,7 @@ def substring_dup(scan: Scan, ctx: Context) -> dict[str, pa.Array]:
         if total > params.most_bytes:
             raise Refused(
                 f"substring_dup: more than {params.most_bytes:,} bytes of text after {len(sizes):,} rows; score a "
-                "selection, raise most_bytes (17 bytes of memory a byte), or use unit_dup",
+                "selection, raise most_bytes (40 bytes of memory a byte), or use unit_dup",
                 missing=["memory"],
             )
         ctx.tick(batch.num_rows)
@@ -92,22 +92,25 @@ def repeated(joined: bytes, sizes: np.ndarray, length: int) -> tuple[np.ndarray,
         return np.zeros(rows), np.zeros(rows), np.zeros(rows, np.int64)
     array, prefix = _suffixes(joined)
     starts = np.append(0, np.cumsum(sizes + 1))
-    left = np.repeat(starts[:-1] + sizes, sizes + 1) - np.arange(starts[-1])  # bytes to the end of the row
+    # Numbers of 4 bytes, and few arrays at once: there is one entry for every byte of text.
+    left = np.repeat((starts[:-1] + sizes).astype(np.int32), sizes + 1)  # bytes to the end of the row
+    left -= np.arange(starts[-1], dtype=np.int32)
     room = left[array]
-    above = np.append(0, prefix[:-1])  # with the suffix before this one in the array
-    match = np.minimum(np.maximum(above, prefix), room)  # a common prefix holds the separator on both sides or on none
+    del left
+    match = np.append(np.int32(0), prefix[:-1])  # the prefix shared with the suffix before this one in the array
     # A group is a maximal stretch of the array whose neighbours share `length` bytes within their rows.
-    joins = np.minimum(above, room) >= length
-    group = np.cumsum(~joins)
+    heads = np.flatnonzero((match < length) | (room < length))
+    np.maximum(match, prefix, out=match)
+    np.minimum(match, room, out=match)  # a common prefix holds the separator on both sides or on none
+    del prefix, room
+    first = np.repeat(np.minimum.reduceat(array, heads), np.diff(np.append(heads, array.size)))
     hit = match >= length
-    first = np.full(int(group[-1]) + 1, np.iinfo(np.int64).max)
-    np.minimum.at(first, group, array.astype(np.int64))
-    run = np.where(hit, match, 0)
-    later = hit & (array > first[group])
+    place, run, later = array[hit], match[hit], (array > first)[hit]
+    del array, match, first, heads, hit
     return (
-        _covered(array[hit], length, starts, rows),
-        _covered(array[later], length, starts, rows),
-        _longest(array, run, starts, rows),
+        _covered(place, length, starts),
+        _covered(place[later], length, starts),
+        _longest(place, run, starts, rows),
     )
 
 
@@ -120,16 +123,18 @@ def _suffixes(joined: bytes) -> tuple[np.ndarray, np.ndarray]:
     text = np.frombuffer(joined, np.uint8).copy()
     array = divsufsort(text)
     prefix = kasai(text, array)
-    return array, np.append(prefix[: array.size - 1], 0).astype(np.int64)
+    return array.astype(np.int32, copy=False), np.append(prefix[: array.size - 1], 0).astype(np.int32, copy=False)
 
 
-def _covered(at: np.ndarray, length: int, starts: np.ndarray, rows: int) -> np.ndarray:
+def _covered(at: np.ndarray, length: int, starts: np.ndarray) -> np.ndarray:
     """Bytes of each row that lie in a window of `length` that begins at one of the positions."""
-    edges = np.zeros(int(starts[-1]) + 1, np.int32)
-    np.add.at(edges, at, 1)
-    np.add.at(edges, at + length, -1)
-    inside = np.append(0, np.cumsum(np.cumsum(edges[:-1]) > 0))
-    return (inside[starts[1:]] - inside[starts[:-1]]).astype(np.float64)
+    at = np.sort(at)
+    ends = np.minimum(
+        at + length, np.append(at[1:], np.iinfo(np.int32).max)
+    )  # of the next window, if that begins first
+    edges = np.searchsorted(at, starts)
+    total = np.append(0, np.cumsum((ends - at).astype(np.int64)))
+    return (total[edges[1:]] - total[edges[:-1]]).astype(np.float64)
 
 
 def _longest(array: np.ndarray, run: np.ndarray, starts: np.ndarray, rows: int) -> np.ndarray:
