@@ -124,7 +124,12 @@ def batch_of(points, label, far, missing=()):
     mask[list(missing)] = True
     held = pa.FixedSizeListArray.from_arrays(pa.array(points.ravel()), 384)
     held = pa.array([None if gone else row for row, gone in zip(held.to_pylist(), mask, strict=True)], held.type)
-    return {"embedding": held, "cluster": pa.array(label, mask=mask), "centroid_distance": pa.array(far, mask=mask)}
+    facts = {name: pa.nulls(len(label), pa.string()) for name in ("text", "source", "licence", "created")}
+    return {
+        "embedding": held,
+        "cluster": pa.array(label, mask=mask),
+        "centroid_distance": pa.array(far, mask=mask),
+    } | facts
 
 
 @pytest.mark.parametrize(("keep", "eps"), [("hard", 0.05), ("easy", 0.1), ("hard", 0.3)])
@@ -142,6 +147,40 @@ def test_semdedup_equals_the_quadratic_loop(keep, eps):
             if most > 1 - eps:
                 assert float(points[row] @ points[got["semdedup_of"][row]]) == pytest.approx(most, abs=1e-5)
     assert got["semdedup_keep"][4] is None and 0 < got["semdedup_keep"].count(False) < 150
+
+
+def test_a_group_has_a_size_and_the_row_that_the_policy_prefers():
+    points, label, far = vectors(240, 4, 3)
+    columns = batch_of(points, label, far, [7])
+    sources = [["a", "b", None][row % 3] for row in range(240)]
+    dates = [f"20{10 + row % 7}-01-01" if row % 5 else None for row in range(240)]
+    columns |= {"source": pa.array(sources, pa.string()), "created": pa.array(dates, pa.string())}
+    for keeper in ([], ["source", "newest"]):
+        got = solve("semdedup", columns, eps=0.2, keeper=keeper, sources=["b"])
+
+        def place(row, policy=bool(keeper)):
+            stated = (sources[row] != "b") + (sources[row] is None), -int((dates[row] or "0000")[:4])
+            return (*(stated if policy else ()), -far[row], row)
+
+        members = [row for row in range(240) if row != 7]
+        kept, edges = set(), {}
+        for row in sorted(members, key=place):
+            before = [o for o in members if label[o] == label[row] and place(o) < place(row)]
+            most, other = max(((float(points[row] @ points[o]), o) for o in before), default=(-1.0, row))
+            edges[row] = other if most > 0.8 else row
+            kept |= {row} if most <= 0.8 else set()
+        roots = dict.fromkeys(members, -1)
+        for row in members:
+            root = row
+            while edges[root] != root:
+                root = edges[root]
+            roots[row] = root
+        sizes = Counter(roots.values())
+        assert {row for row in members if got["semdedup_keep"][row]} == kept == set(roots.values())
+        assert [got["semdedup_group"][row] for row in members] == [roots[row] for row in members]
+        assert [got["semdedup_size"][row] for row in members] == [sizes[roots[row]] for row in members]
+        assert all(place(roots[row]) <= place(row) for row in members) and max(sizes.values()) > 1
+        assert got["semdedup_group"][7] is None and got["semdedup_size"][7] is None
 
 
 def test_blocks_do_not_change_the_similarity(monkeypatch):

@@ -56,9 +56,9 @@ class Keeper:
         rank = pc.if_else(pc.is_valid(column), len(listed), len(listed) + 1)
         return pc.coalesce(place, rank.cast(pa.int32())).to_numpy(zero_copy_only=False).astype(np.int64)
 
-    def rank(self, rows: int) -> np.ndarray:
-        """Place of every row under the policy, 0 best; no two are equal."""
-        keys = [np.arange(rows)]
+    def rank(self, rows: int, ties: np.ndarray | None = None) -> np.ndarray:
+        """Place of every row under the policy, 0 best; no two are equal. ties: what decides before scan order."""
+        keys = [np.arange(rows)] + ([] if ties is None else [ties])
         for name in reversed(self.params.keeper):
             if name in ("oldest", "newest"):
                 keys.append(self._dates(name))

@@ -27,7 +27,7 @@ class Params(SemDeDupParams):
 
 @scorer(
     "d4",
-    version="1",
+    version="2",
     pattern="global",
     reads=["embedding", "semdedup_similarity"],
     swaps={"embedding": "vectors"},
@@ -45,6 +45,8 @@ class Params(SemDeDupParams):
             "cosine distance to the centroid of the second clustering; null: duplicate",
             "higher",
         ),
+        Out("d4_cluster", pa.int32(), "cluster of the second clustering; -1: duplicate", None, (-1, None)),
+        Out("d4_cluster_size", pa.int32(), "rows in it before prototypes are dropped; 0: duplicate", None, (0, None)),
     ],
 )
 def d4(scan: Scan, ctx: Context) -> dict[str, pa.Array]:
@@ -58,20 +60,24 @@ def d4(scan: Scan, ctx: Context) -> dict[str, pa.Array]:
     left = held[np.argsort(similarity[held], kind="stable")][: int(np.ceil(ctx.params.dedup * held.size - 1e-9))]
     left = np.sort(left)
     step[left] = 1
+    cluster, size = np.full(similarity.size, -1, np.int32), np.zeros(similarity.size, np.int32)
     if left.size:
-        distance[left] = prototypes(points[left], ctx)
+        distance[left], cluster[left] = prototypes(points[left], ctx)
+        size[left] = np.bincount(cluster[left])[cluster[left]]
         far = left[np.argsort(-distance[left], kind="stable")]
         step[far[: int(np.ceil(ctx.params.prototype * left.size - 1e-9))]] = 2
     absent = np.isnan(similarity)
     return {
         "d4_step": pa.array(step, pa.int8(), mask=absent),
         "d4_distance": pa.array(distance, pa.float32(), mask=absent),
+        "d4_cluster": pa.array(cluster, pa.int32(), mask=absent),
+        "d4_cluster_size": pa.array(size, pa.int32(), mask=absent),
         "_state": pa.array(np.where(absent, states.UNDEFINED, states.VALUE), pa.uint8()),
     }
 
 
-def prototypes(points: np.ndarray, ctx: Context) -> np.ndarray:
-    """Cosine distance of unit vectors to the centroids, scaled to length one, of a new k-means."""
+def prototypes(points: np.ndarray, ctx: Context) -> tuple[np.ndarray, np.ndarray]:
+    """Cosine distance of unit vectors to the centroids, scaled to length one, of a new k-means; and whose centroid."""
     from sklearn.cluster import KMeans, MiniBatchKMeans
     from threadpoolctl import threadpool_limits
 
@@ -85,7 +91,9 @@ def prototypes(points: np.ndarray, ctx: Context) -> np.ndarray:
     centres = np.asarray(model.cluster_centers_, np.float64)
     centres /= np.maximum(np.linalg.norm(centres, axis=1, keepdims=True), 1e-12)
     blocks = [points[at : at + 8192] @ centres.T for at in range(0, len(points), 8192)]
-    return np.clip(1 - np.concatenate([block.max(axis=1) for block in blocks]), 0, 2).astype(np.float32)
+    near = np.concatenate([block.max(axis=1) for block in blocks])
+    label = np.concatenate([block.argmax(axis=1) for block in blocks])
+    return np.clip(1 - near, 0, 2).astype(np.float32), label.astype(np.int32)
 
 
 def _read(scan: Scan, ctx: Context) -> tuple[np.ndarray, np.ndarray]:
