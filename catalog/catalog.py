@@ -279,8 +279,11 @@ class Catalog:
         check(self, "read", ref)
         return open_mix(self, ref)
 
-    def pull(self, ref: str) -> Any:
-        """Open what can be pulled: a published mix in its locked order, or a saved selection in table order."""
+    def pull(self, ref: str, *, by_rank: bool = False) -> Any:
+        """Open what can be pulled: a published mix in its locked order, or a saved selection in table order.
+
+        by_rank: the rows of a selection in the order in which its selector chose them.
+        """
         name = parse_ref(ref).name
         noun = self._noun(name)
         if noun == "dataset":
@@ -289,10 +292,12 @@ class Catalog:
             )
             raise NotFound("mix", ref, [], remedy)
         if noun != "selection":
+            if by_rank:
+                raise BadInput(f"{ref} is a mix, served in its locked order; only a selection has rows by rank")
             return self.mix(ref)
         from catalog.pull.selected import open_selection
 
-        return open_selection(self, ref)
+        return open_selection(self, ref, by_rank=by_rank)
 
     def rollback(self, name: str, to: int) -> Version:
         """Publish a new version with the rows of version `to`."""

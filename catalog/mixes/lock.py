@@ -16,6 +16,7 @@ from sqlmodel import select
 from catalog.errors import BadInput, Corrupt, NotFound
 from catalog.meta.models import Mix
 from catalog.mixes.budget import Supply, items
+from catalog.mixes.copies import with_copies
 from catalog.mixes.parts import FoundPart, find_parts, licence_counts, scan
 from catalog.mixes.spec import Spec, label
 from catalog.mixes.verdicts import contamination_verdict, licence_verdict
@@ -43,6 +44,7 @@ class Draft:
 
 def draft(cat: Catalog, spec: Spec) -> Draft:
     """Build the lock of a spec; raises the one-line refusals, changes nothing."""
+    spec = with_copies(cat, spec)
     parts = find_parts(cat, spec)
     _need_tokens(spec, parts)
     supplies = [Supply(p.rows.rows, p.tokens if _has_tokens(p) else None) for p in parts]

@@ -42,6 +42,7 @@ class Part(BaseModel):
     samples: int | None = None
     tokens: int | None = None
     max_epochs: float = 1.0
+    copies: str | None = None  # a selector's column of copies: each row is served so many times
 
 
 class OrderSpec(BaseModel):
@@ -148,7 +149,7 @@ def _checked(spec: Spec) -> Spec:
         _check_part(spec.name, label(number, part), part)
     weighted = [part.weight is not None for part in spec.parts]
     for number, part in enumerate(spec.parts):
-        if any(weighted) and part.weight is None and part.samples is None and part.tokens is None:
+        if any(weighted) and part.weight is None and part.samples is None and part.tokens is None and not part.copies:
             raise BadInput(
                 f"mix {spec.name}: {label(number, part)} has no weight while others have; "
                 "give it weight, samples or tokens"
@@ -166,7 +167,7 @@ def _check_part(mix: str, name: str, part: Part) -> None:
         raise wrong("name a dataset or a selection")
     if part.weight is not None and not 0 < part.weight < float("inf"):
         raise wrong(f"weight {part.weight:g} is not a positive number; give one above 0 or remove the part")
-    budgets = [name for name in ("weight", "samples", "tokens") if getattr(part, name) is not None]
+    budgets = [name for name in ("weight", "samples", "tokens", "copies") if getattr(part, name) is not None]
     if len(budgets) > 1:
         raise wrong(f"{' and '.join(budgets)} contradict each other; keep one")
     for budget in ("samples", "tokens"):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pickle
+from collections import Counter
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from catalog.errors import BadInput, NotFound
-from catalog.selections import count_selection, find_selection
+from catalog.selections import count_selection, find_selection, save
 from catalog.testing import append_texts, attach_columns, errors_of, sentences, text_dataset
 from flows import promote, score
 from flows.selecting import select, selection_report
@@ -83,6 +86,41 @@ def test_everything_that_takes_a_selection_takes_this_one(web, tmp_path):
     assert column.states["value"] == 12
     assert web.pull("best").export(tmp_path / "out", "jsonl")
     assert len(ids_where(web, "rank_best_v1 < 12")) == 12
+
+
+def test_a_selection_is_pulled_by_rank(web):
+    select(web, "best", "web", "topk", 12, params={"by": "quality", "order": "highest"})
+    reader = web.pull("best", by_rank=True)
+    held = [value for batch in reader.batches(columns=["quality"]) for value in batch["quality"].to_pylist()]
+    assert held == sorted(held, reverse=True) and held[0] == 59 and reader.digest != web.pull("best").digest
+    again = pickle.loads(pickle.dumps(reader))
+    assert again.digest == reader.digest
+    save(web, "plain", "web", "quality > 3")
+    with pytest.raises(BadInput, match="no rank"):
+        web.pull("plain", by_rank=True)
+
+
+def test_a_mix_serves_the_copies_that_a_selector_gave(web):
+    made = select(web, "often", "web", "soft_cap", 40, params={"by": "quality", "order": "highest", "penalty": 20.0})
+    column = f"weight_often_v{made.version}"
+    wanted = {}
+    for batch in web.scan("web", ["sample_id", column], where=f'"{column}" > 0', missing="drop"):
+        wanted |= dict(zip(batch["sample_id"].to_pylist(), batch[column].to_pylist()))
+    assert sum(wanted.values()) == 40 and max(wanted.values()) > 1
+    mix = web.publish_mix({"name": "m", "parts": [{"selection": "often", "copies": column}]})
+    served = Counter(
+        i for b in web.mix(f"m@v{mix.version}").batches(columns=["sample_id"]) for i in b["sample_id"].to_pylist()
+    )
+    assert served == wanted
+    for part, error in (
+        ({"selection": "often", "copies": column, "weight": 1}, "contradict"),
+        ({"selection": "often", "copies": "quality", "where": "quality > 100"}, "no row has a copy"),
+    ):
+        with pytest.raises(BadInput, match=error):
+            web.publish_mix({"name": "m", "parts": [part]})
+    attach_columns(web, "web", {"half": np.full(60, 0.5)}, scorer="half")
+    with pytest.raises(BadInput, match="holds weights"):
+        web.publish_mix({"name": "m", "parts": [{"dataset": "web", "copies": "half"}]})
 
 
 def test_stages_choose_from_a_saved_selection(web):

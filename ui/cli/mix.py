@@ -159,13 +159,16 @@ def pull(
         typer.Option(metavar="FORMAT DIR", help="Write files instead: parquet, jsonl, or a plug-in's format."),
     ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="First check the whole stream against the lock.")] = False,
+    by_rank: Annotated[
+        bool, typer.Option("--by-rank", help="A selection's rows in the order its selector chose them.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Serve a mix in its locked order (or a selection in table order), as JSON lines on stdout or as files.
 
     Example: strata pull pretrain@v1 --rank 0 --world 8 --limit 5
     """
-    reader = opened().pull(ref)
+    reader = opened().pull(ref, by_rank=by_rank)
     if verify:
         note(f"stream digest {reader.verify(full=True)}")
     stop = None if limit is None else min(len(reader), start + limit * world)
