@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from ui.cli.output import Json, emit, facts, opened
+from ui.cli.output import Json, emit, facts, opened, table
 
 
 def compare(
@@ -30,7 +30,23 @@ def compare(
     Example: strata compare web@v1 web@v2 --metric mmd --metric vendi
     """
     from flows.compare import compare
-    from ui.cli.mix import flat
 
     held = compare(opened(), a, b, metric, rows=rows, clusters=clusters, vectors=vectors)
-    emit(json, held, lambda: facts(flat(held)))
+    emit(json, held, lambda: _show(held))
+
+
+def _show(held: dict[str, Any]) -> None:
+    from ui.cli.mix import flat
+
+    listed = held.get("prototypes", {}).get("listed", [])
+    plain = {name: body for name, body in held.items() if name != "prototypes"}
+    if "prototypes" in held:
+        plain["prototypes"] = {name: body for name, body in held["prototypes"].items() if name != "listed"}
+    facts(flat(plain))
+    if listed:
+        rows = [
+            {"a": f"{item['a']:.1%}", "b": f"{item['b']:.1%}",
+             **{f"nearest in {side}": next((row["text"] for row in item["examples"][side]), "") for side in "ab"}}
+            for item in listed
+        ]  # fmt: skip
+        table(rows, ["a", "b", "nearest in a", "nearest in b"])

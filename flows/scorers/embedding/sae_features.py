@@ -29,7 +29,9 @@ _BLOCK = 1024
 class Params(VectorParams):
     latents: int = Field(1024, ge=1, le=131_072, description="features to learn")
     active: int = Field(ACTIVE, ge=1, le=1024, description="features a row may have at most: the width of the column")
-    threshold: float = Field(0.0, ge=0, le=1000, description="activation above which a feature counts")
+    threshold: float = Field(
+        0.0, ge=0, le=1000, description="activation above which a feature counts; 0: the largest `active`"
+    )
     sample: int = Field(50_000, ge=1, le=5_000_000, description="rows to train on at most")
     epochs: int = Field(30, ge=1, le=10_000, description="passes over them")
     batch: int = Field(256, ge=1, le=65_536, description="rows a step")
