@@ -41,6 +41,8 @@ SCORERS = (
     "starcoder_code",
     "format_shares",
     "pii_ids",
+    "bad_words",
+    "code_comments",
 )
 RULES = SCORERS[:4]
 TOGETHER = "the first four"
@@ -87,7 +89,9 @@ def ours(texts: list[str]) -> dict[str, float]:
     from flows.scorers.text import _chars
 
     column = pa.array(texts, pa.string())
-    batches = [pa.record_batch({"text": column.slice(i, BATCH)}) for i in range(0, len(texts), BATCH)]
+    beside = {"language": pa.array(["en"] * len(texts)), "meta": pa.nulls(len(texts), pa.string())}
+    whole = pa.record_batch({"text": column, **beside})
+    batches = [whole.slice(i, BATCH) for i in range(0, len(texts), BATCH)]
     calls: dict[str, Callable[[Any], object]] = {}
     for name in SCORERS:
         scorer = get_scorer(name)

@@ -34,7 +34,10 @@ def trend(surprisals: np.ndarray) -> float:
     from scipy.stats import kendalltau
 
     values = np.round(surprisals, 3)
-    return float(kendalltau(np.arange(len(values)), values)[0]) if np.ptp(values) > 0 else 0.0
+    if not np.ptp(values) > 0:
+        return 0.0
+    found: Any = kendalltau(np.arange(len(values)), values)
+    return float(found.statistic)
 
 
 def tenths(surprisals: np.ndarray) -> list[float]:
