@@ -328,7 +328,7 @@ def _swapped(asking: _Asking, scorer: Scorer, values: dict[str, Any]) -> tuple[d
         if column is None:
             aliases = [c.alias for c in asking.known.values() if c.type.startswith("fixed_size_list")]
             raise NotFound(
-                f"column of {asking.found.dataset.name}", alias, aliases, f"--{parameter} names a column it has"
+                f"column of {asking.found.dataset.name}", alias, aliases, f"--param {parameter}=NAME is a column it has"
             )
         if not column.type.startswith("fixed_size_list"):
             raise BadInput(
@@ -361,7 +361,9 @@ def _target_columns(
     for alias in filter(None, (values.get(parameter) for parameter in scorer.target_columns)):
         column = next((column for column in cat.columns(target) if column.alias == alias), None)
         if column is None and alias not in own:
-            raise BadInput(f"target {target} has no column {alias}, which {scorer.name} reads of it too; score or add it")
+            raise BadInput(
+                f"target {target} has no column {alias}, which {scorer.name} reads of it too; score or add it"
+            )
         found[alias] = f"{column.fingerprint}:{column.digest}" if column else "field"
     return found
 

@@ -61,7 +61,7 @@ def test_vectors_of_a_file_become_a_column_that_scorers_and_search_read(cat, tmp
 @pytest.mark.parametrize(
     ("odd", "said"),
     [
-        ([1.0, 2.0], "2 numbers, not 6; say --width 2"),
+        ([1.0, 2.0], "2 numbers, not 6; say --param width=2"),
         ([None] * WIDTH, "holds None among its numbers"),
         ([1e300] * WIDTH, "a number is not finite"),
         ("no vector", "is no list of numbers"),

@@ -72,7 +72,7 @@ def _vector(value: Any, params: Params, sample: str) -> np.ndarray:
         raise BadInput(f"{where}: holds {odd!r} among its numbers; mend or leave out the vector of this row")
     if len(value) != params.width:
         raise BadInput(
-            f"{where}: {len(value)} numbers, not {params.width}; say --width {len(value)} if all rows have it"
+            f"{where}: {len(value)} numbers, not {params.width}; say --param width={len(value)} if all rows have it"
         )
     found = np.array(value, np.float64)
     if not (np.abs(found) <= np.finfo(np.float32).max).all():  # infinite, not a number, or beyond single precision

@@ -68,7 +68,7 @@ def target_rank(scan: Scan, ctx: Context) -> dict[str, pa.Array]:
         if sum(map(len, rows)) * len(target) > ctx.params.limit:
             raise Refused(
                 f"target_rank: more than {ctx.params.limit:,} pairs of a row and one of {len(target):,} target texts; "
-                "use fewer --rows, raise --limit and wait, or distil: betr ranks a sample",
+                "give a lower --param rows, a higher --param limit, or use betr, which ranks a sample",
                 missing=["limit"],
             )
     points, at = np.concatenate(parts), np.concatenate(rows)
