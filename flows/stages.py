@@ -45,7 +45,7 @@ def select_stages(
     cat: Catalog, name: str, source: str, stages: list[Any], *, seed: int = 0, note: str = ""
 ) -> list[Selection]:
     """Run the stages in order; returns their selections, the last one named `name`."""
-    parsed = _parsed(stages)
+    parsed = stages_of(stages)
     made: list[Selection] = []
     for number, stage in enumerate(parsed, 1):
         own = name if number == len(parsed) else f"{name}-{number}"
@@ -74,7 +74,8 @@ def _filter(cat: Catalog, name: str, source: str, stage: Stage, note: str) -> Se
     return save(cat, name, source, where, missing=missing, note=note)
 
 
-def _parsed(stages: list[Any]) -> list[Stage]:
+def stages_of(stages: list[Any]) -> list[Stage]:
+    """The stages of a recipe, checked."""
     if not isinstance(stages, list) or not 1 <= len(stages) <= MOST:
         raise BadInput(
             f"stages are a list of 1 to {MOST}, each a selector with a budget or a where; see docs/select.md"

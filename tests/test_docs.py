@@ -44,6 +44,13 @@ UNRUN = {
         "strata score web minilm": "embeds 499 pages: a minute on a CPU",
         "strata search web --like": "needs the embeddings of the line above",
     },
+    "text.md": {
+        "strata score generations toxicity": "needs a classifier of toxicity",
+        "strata profile toxicity generations": "needs the column of the line above",
+        "strata score web bits_per_byte": "needs models of different ability",
+        "strata score web predictive_strength": "needs the columns of the lines above",
+        "strata score web preselect": "needs the column of the line above",
+    },
     "select.md": {
         "strata score web perplexity minilm --sample 300": "runs two models",
         "strata score web distil": "needs the columns of the line above",
@@ -179,6 +186,11 @@ class Reader:
         if not path.exists():
             path.write_text(item.code, "utf-8")
         body = yaml.safe_load(item.code)
+        if "stages" in body:
+            from flows.stages import stages_of
+
+            stages_of(body["stages"])
+            return
         check = load_sources if "sources" in body else load_recipe if "to" in body else load_spec
         check(path)
 
