@@ -11,9 +11,10 @@ import numpy as np
 import orjson
 
 from catalog.errors import BadInput
-from catalog.mixers import Answer, Task, Trials, get_mixer
+from catalog.mixers import Answer, Task, get_mixer
 from catalog.mixes.spec import Spec, load_spec, part_name, read_spec
 from catalog.refs import parse_ref
+from flows.trial_table import read_trials
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -130,59 +131,3 @@ def _taken(spec: Spec, number: int, found: FoundPart) -> float:
     if part.samples is not None:
         return part.samples * (mean if spec.unit == "tokens" else 1.0)
     return float(part.tokens or 0) / (1.0 if spec.unit == "tokens" or not mean else mean)
-
-
-def read_trials(source: str | Path, parts: Sequence[str]) -> Trials:
-    """Runs from a CSV, JSON Lines or Parquet file: a column of weights for every part, and their results.
-
-    A weight stands under the name of its part or under `weight_<part>`. Every other column of numbers is a result,
-    but for tokens, size (parameters), seed and name, which describe the run.
-    """
-    table = _table(Path(source))
-    held = {name: column for name, column in zip(table.schema.names, table.columns, strict=True)}
-    found = {part: part if part in held else f"weight_{part}" for part in parts}
-    if missing := [part for part, name in found.items() if name not in held]:
-        raise BadInput(
-            f"trials {source}: no column of weights for part {missing[0]!r}; "
-            f"the file has {', '.join(list(held)[:12])}{' ...' if len(held) > 12 else ''}"
-        )
-    weights = np.column_stack([_numbers(held.pop(name), f"trials {source}: {name}") for name in found.values()])
-    if not np.isfinite(weights).all() or (weights < 0).any() or (weights.sum(axis=1) <= 0).any():
-        raise BadInput(f"trials {source}: a weight is missing or negative, or a run has none above 0; mend the table")
-    names = held.pop("name").to_pylist() if "name" in held else []
-    known = {
-        name: _numbers(held.pop(name), name) if name in held else np.full(len(weights), np.nan)
-        for name in ("tokens", "size", "seed")
-    }
-    results = {}
-    for name, column in held.items():
-        try:
-            results[name] = _numbers(column, name)
-        except BadInput:
-            continue  # a column of words describes the run
-    seeds = np.nan_to_num(known["seed"]).astype(np.int64)
-    return Trials(weights, results, known["tokens"], known["size"], seeds, tuple(str(name) for name in names))
-
-
-def _numbers(column: Any, whose: str) -> np.ndarray:
-    import pyarrow as pa
-
-    try:
-        return column.cast(pa.float64()).to_numpy().astype(np.float64)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        raise BadInput(f"{whose} is not a column of numbers") from None
-
-
-def _table(path: Path) -> Any:
-    import pyarrow as pa
-    import pyarrow.csv
-    import pyarrow.json
-    import pyarrow.parquet
-
-    readers = {".csv": pa.csv.read_csv, ".jsonl": pa.json.read_json, ".parquet": pa.parquet.read_table}
-    if path.suffix not in readers:
-        raise BadInput(f"trials {path} end in {path.suffix or 'nothing'}; give .csv, .jsonl or .parquet")
-    try:
-        return readers[path.suffix](str(path))
-    except (OSError, pa.ArrowInvalid) as error:
-        raise BadInput(f"cannot read the trials {path}: {str(error).splitlines()[0][:160]}") from None

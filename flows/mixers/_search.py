@@ -51,3 +51,13 @@ def agreement(predicted: np.ndarray, losses: np.ndarray) -> float | None:
 
     a, b = rankdata(predicted), rankdata(losses)
     return float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) and np.ptp(b) else None
+
+
+def read_trace(path: str, parts: tuple[str, ...]) -> np.ndarray:
+    """(steps, parts) of a table with a column a part; an empty field is NaN."""
+    from flows.trial_table import number_columns
+
+    held = number_columns(path)
+    if missing := [part for part in parts if part not in held]:
+        raise BadInput(f"trace {path}: no column for part {missing[0]!r}; it has {', '.join(list(held)[:12])}")
+    return np.column_stack([held[part] for part in parts])

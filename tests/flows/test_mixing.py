@@ -8,7 +8,8 @@ from catalog.errors import BadInput, NotFound
 from catalog.mixers import Task, get_mixer
 from catalog.mixes import load_spec, preview
 from catalog.testing import append_texts
-from flows.mixing import read_trials, weigh
+from flows.mixing import weigh
+from flows.trial_table import read_trials
 
 ORACLES = {
     "unimax": "algorithm 1 of the paper by hand; every cap met and the budget served",
