@@ -324,3 +324,27 @@ class Stream(SQLModel, table=True):
     start: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
     stop: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
     created: str = Field(default_factory=now)
+
+
+class Trial(SQLModel, table=True):
+    """A training run on a mix at one step, and what it measured. Ours and runs made elsewhere alike."""
+
+    __table_args__ = (UniqueConstraint("lock", "model", "step", "seed", "digest"),)
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    mix: str = Field(index=True)  # "name@v1"
+    lock: str
+    model: str = Field(default="", index=True)  # name of the trained checkpoint, for `trace model:NAME`
+    step: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    seed: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    tokens: int | None = Field(default=None, sa_column=Column(BigInteger))
+    size: int | None = Field(default=None, sa_column=Column(BigInteger))  # parameters of the model
+    weights: dict = _json()  # part -> share it was served, from the lock
+    results: dict = _json()  # result -> number
+    status: str = "done"  # done, diverged
+    source: str = ""  # file the results came from, or "proxy"
+    digest: str = ""  # of the results
+    note: str = ""
+    actor: str = ""
+    run_id: str | None = None
+    created: str = Field(default_factory=now)
