@@ -92,6 +92,10 @@ def test_clusters_and_sets_over_http_and_mcp(held):
         async with Client(build(cat)) as client:
             titles = await client.call_tool("clusters", {"ref": "d"})
             sets = await client.call_tool("compare", {"a": "d", "b": "d", "metrics": ["vendi", "prototypes"]})
+            axes = await client.call_tool("panel", {"ref": "d"})
+            near = await client.call_tool("support", {"text": "butter flour number 7", "limit": 2})
+            assert axes.structured_content["diversity"]["clusters"] == 2
+            assert all("withheld" in hit["text"] for hit in near.structured_content["nearest"])
             return titles.structured_content["result"], sets.structured_content
 
     titles, sets = asyncio.run(ask())

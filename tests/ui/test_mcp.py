@@ -24,7 +24,8 @@ from ui.api.tokens import create
 from ui.mcp.server import LocalTokens, build
 
 TOOLS = {"datasets", "show", "card", "lineage", "diff", "scorers", "runs", "sql", "search", "plan",
-         "selectors", "selections", "selection", "select", "clusters", "compare"}  # fmt: skip
+         "selectors", "selections", "selection", "select", "clusters", "compare",
+         "panel", "support"}  # fmt: skip
 
 
 @pytest.fixture

@@ -129,6 +129,23 @@ def _facts(tool: Callable[..., Any], who: Callable[[], Catalog], texts: bool) ->
         return held
 
     @tool
+    def panel(ref: str) -> dict[str, Any]:
+        """Quality, diversity and complexity of a dataset version or a selection, from the columns it has."""
+        from flows.panel import panel as measure
+
+        return measure(who(), ref)
+
+    @tool
+    def support(text: str, datasets: list[str] | None = None, limit: int = 5) -> dict[str, Any]:
+        """The held texts nearest to a text, in meaning and in words: where it may come from. Their texts need consent."""
+        from catalog.support import support as nearest
+
+        held = nearest(who(), text, datasets or (), limit=min(max(limit, 1), 100))
+        for hit in held["nearest"]:
+            hit["text"] = hit["text"] if texts or _consents(who(), hit["dataset"]) else _length(hit["text"])
+        return held
+
+    @tool
     def scorers() -> list[dict[str, Any]]:
         """The methods that compute columns: what each reads, writes, costs and cites."""
         from catalog.plugins import plugins
