@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict, Field
 
 from catalog import states
@@ -20,6 +21,8 @@ from catalog.plugins import Context, Out, Scan, scorer
 
 LINE = re.compile(r"\r\n|[\r\n\u2028\u2029\x85]")
 BLANK_LINE = re.compile(r"(?:\r\n|[\r\n])[ \t]*(?:\r\n|[\r\n])\s*")
+MARKS = ("\r", "\u2028", "\u2029", "\x85")
+ODD = ("  ", *"\t\r\x0b\x0c\x1c\x1d\x1e\x1f")
 LOOSE = re.compile(r"[\W\d_]+")
 
 
@@ -62,20 +65,24 @@ def unit_dup(scan: Scan, ctx: Context) -> dict[str, pa.Array]:
     A text without a unit of the least length repeats nothing (0); a null text is undefined.
     """
     params = ctx.params
-    hashes, sizes, owners = [np.empty(0, np.uint64)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
+    hashes, sizes, counts = [np.empty(0, np.uint64)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     lengths, absent = [np.empty(0, np.int64)], [np.empty(0, bool)]
-    rows = 0
     for batch in scan():
-        texts = batch["text"].to_pylist()
-        found = [(at, len(unit), key) for at, text in enumerate(texts) for unit, key in units(text or "", params)]
-        hashes.append(np.fromiter((key for _, _, key in found), np.uint64, len(found)))
-        sizes.append(np.fromiter((size for _, size, _ in found), np.int64, len(found)))
-        owners.append(np.fromiter((at for at, _, _ in found), np.int64, len(found)) + rows)
-        lengths.append(np.fromiter((len(text or "") for text in texts), np.int64, len(texts)))
-        absent.append(np.array([text is None for text in texts], bool))
-        rows += len(texts)
+        texts, keys, found, count = batch["text"], [], [], []
+        for text in texts.to_pylist():
+            more, long = units(text or "", params)
+            keys += more
+            found += long
+            count.append(len(more))
+        hashes.append(np.array(keys, np.uint64))
+        sizes.append(np.array(found, np.int64))
+        counts.append(np.array(count, np.int64))
+        lengths.append(pc.fill_null(pc.utf8_length(texts), 0).to_numpy(zero_copy_only=False).astype(np.int64))
+        absent.append(texts.is_null().to_numpy(zero_copy_only=False))
         ctx.tick(len(texts))
-    key, size, owner = np.concatenate(hashes), np.concatenate(sizes), np.concatenate(owners)
+    rows = sum(map(len, absent))
+    owner = np.repeat(np.arange(rows), np.concatenate(counts))
+    key, size = np.concatenate(hashes), np.concatenate(sizes)
     order = np.argsort(key, kind="stable")  # stable: equal units stay in scan order
     starts = np.flatnonzero(np.append(True, key[order][1:] != key[order][:-1])) if key.size else np.empty(0, np.int64)
     repeats = np.diff(np.append(starts, key.size))
@@ -94,15 +101,28 @@ def unit_dup(scan: Scan, ctx: Context) -> dict[str, pa.Array]:
     }
 
 
-def units(text: str, params: Params) -> list[tuple[str, int]]:
-    """The units of a text that are long enough, with their hashes."""
+def units(text: str, params: Params) -> tuple[list[int], list[int]]:
+    """Hashes and lengths of the units of a text that are long enough."""
     from xxhash import xxh3_64_intdigest
 
-    parts = BLANK_LINE.split(text) if params.unit == "paragraph" else LINE.split(text)
-    found = []
+    if params.unit == "paragraph":
+        parts = BLANK_LINE.split(text)
+    else:
+        parts = LINE.split(text) if any(mark in text for mark in MARKS) else text.split("\n")
+    even = params.unit == "line" and _even(text)
+    ccnet, shortest = params.normalise == "ccnet", params.shortest
+    keys, sizes = [], []
     for part in parts:
-        plain = " ".join(part.split())
-        if len(plain) >= params.shortest:
-            key = LOOSE.sub("", plain.lower()) if params.normalise == "ccnet" else plain
-            found.append((part.strip(), xxh3_64_intdigest(key.encode())))
-    return found
+        part = part.strip()
+        if len(part) < shortest:
+            continue
+        plain = part if even else " ".join(part.split())
+        if len(plain) >= shortest:
+            keys.append(xxh3_64_intdigest((LOOSE.sub("", plain.lower()) if ccnet else plain).encode()))
+            sizes.append(len(part))
+    return keys, sizes
+
+
+def _even(text: str) -> bool:
+    """Whether collapsing the white space inside a line would change nothing; sure only of plain ASCII."""
+    return text.isascii() and not any(odd in text for odd in ODD) and " \n" not in text and "\n " not in text
