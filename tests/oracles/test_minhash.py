@@ -143,3 +143,32 @@ def test_datasketch_finds_the_same_pairs(documents, measured):
     assert ours[wanted].mean() >= found[wanted].mean() - 0.02
     assert ours[found].mean() > 0.9  # two independent estimates disagree about pairs near the threshold
     assert ours[found & (exact >= 0.85)].mean() > 0.97
+
+
+def test_candidates_and_accepted_pairs_follow_the_closed_forms():
+    """Sets of a known similarity: estimates, candidates and accepted pairs as probability has them, over ten seeds."""
+    import math
+
+    rng, size, shared, pairs = np.random.default_rng(0), 200, 171, 300
+    own = size - shared
+    base = rng.integers(0, 1 << 32, (pairs, shared + 2 * own), dtype=np.uint64).astype(np.uint32)
+    sets = base[:, :size], np.concatenate([base[:, :shared], base[:, size:]], axis=1)
+    similarity, counts = shared / (shared + 2 * own), np.full(pairs, size)
+    found = []
+    for seed in range(10):
+        family = _lsh.permutations(112, seed)
+        equal = np.equal(*(_lsh.signatures(part.ravel(), counts, *family) for part in sets))
+        candidate = equal.reshape(pairs, 14, 8).all(axis=2).any(axis=1)
+        found.append((equal.mean(), candidate.mean(), (candidate & (equal.sum(axis=1) >= 84)).mean()))
+
+    def none_full(k):
+        ways = ((-1) ** i * math.comb(14, i) * math.comb(112 - 8 * i, k - 8 * i) for i in range(min(14, k // 8) + 1))
+        return sum(ways) / math.comb(112, k)
+
+    accepted = sum(
+        math.comb(112, k) * similarity**k * (1 - similarity) ** (112 - k) * (1 - none_full(k)) for k in range(84, 113)
+    )
+    want = np.array([similarity, 1 - (1 - similarity**8) ** 14, accepted])
+    held = np.array(found)
+    assert np.abs(held.mean(axis=0) - want).max() < 0.03
+    assert (np.abs(held.mean(axis=0) - want) < 4 * held.std(axis=0, ddof=1) / 10**0.5).all()
