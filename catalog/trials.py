@@ -108,7 +108,7 @@ def add_trial(
     made, body = find_mix(cat, mix), results if isinstance(results, dict) else read_results(results)
     ref = f"{made.name}@v{made.version}"
     lock = load_lock(cat, ref)
-    finite = {name: value for name, value in body.items() if math.isfinite(value)}
+    finite = {name: float(value) for name, value in body.items() if math.isfinite(value)}
     trial = Trial(
         mix=ref, lock=made.digest, model=model, step=step, seed=seed, tokens=tokens, size=size,
         weights=served_weights(lock), results=finite,

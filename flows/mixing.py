@@ -11,7 +11,7 @@ import numpy as np
 import orjson
 
 from catalog.errors import BadInput
-from catalog.mixers import Answer, Task, get_mixer
+from catalog.mixers import Answer, Task, Trials, get_mixer
 from catalog.mixes.spec import Spec, load_spec, part_name, read_spec
 from catalog.refs import parse_ref
 from flows.trial_table import read_trials
@@ -59,7 +59,7 @@ def weigh(
 ) -> Weighed:
     """Weights of the parts of a spec that have no fixed budget. Changes nothing in the catalog.
 
-    trials: a table of runs, see `read_trials`. goal: the result in it that is improved; better: "lower" or "higher".
+    trials: a table of runs, see `read_trials`, or "catalog" for those recorded on mixes of these parts. goal: the result in it that is improved; better: "lower" or "higher".
     """
     plugin = get_mixer(mixer)
     parsed = plugin.parse_params(params or {})
@@ -72,7 +72,7 @@ def weigh(
     supply, budget = _supply(cat, made, at)
     task = Task(
         tuple(names), supply, parsed, budget, goal, better,
-        read_trials(trials, names) if trials else None,
+        _trials(cat, trials, names) if trials else None,
         np.array([made.parts[number].max_epochs for number in at]), seed,
     )  # fmt: skip
     answer = plugin.answer(task)
@@ -86,6 +86,14 @@ def weigh(
     kept = {number for number, weight in zip(at, answer.weights, strict=True) if weight >= LEAST}
     body["parts"] = [part for number, part in enumerate(body["parts"]) if number in kept or number not in at]
     return Weighed(mixer, body, rows, answer)
+
+
+def _trials(cat: Catalog, source: str | Path, names: list[str]) -> Trials:
+    if str(source) != "catalog":
+        return read_trials(source, names)
+    from catalog.trials import trials_of
+
+    return trials_of(cat, names)
 
 
 def _open_parts(spec: str | Path | dict[str, Any]) -> tuple[dict[str, Any], Spec, list[int]]:

@@ -31,6 +31,7 @@ from ui.cli import (
     query,
     score,
     select,
+    trial,
     weights,
 )
 from ui.cli.help import Command, Group
@@ -78,6 +79,8 @@ GROUPS: list[tuple[str, str, str, list[tuple[str, Callable[..., Any]]]]] = [
      [("draw", weights.draw), ("learn", weights.learn)]),
     ("Train", "mix", "Freeze what is trained on by a lock.",
      [("weights", mix.weights), ("publish", mix.publish), ("preview", mix.preview), ("list", mix.list_mixes), ("show", mix.show), ("diff", mix.diff)]),
+    ("Train", "trial", "Record what training on a mix came to, and compare.",
+     [("add", trial.add), ("list", trial.list_), ("compare", trial.compare)]),
     ("Run", "server", "The home's Prefect server and its workers.",
      [("start", places.start), ("status", places.status), ("stop", places.stop), ("worker", places.worker)]),
     ("Run", "runs", "What ran, what runs, and how to stop it.",

@@ -29,7 +29,11 @@ def weights(
     mixer: Annotated[str, typer.Option(metavar="NAME", help="Method that finds the weights: see `strata mixers`.")],
     param: Annotated[list[str] | None, typer.Option(metavar="KEY=VALUE", help="Parameter of the mixer.")] = None,
     trials: Annotated[
-        str | None, typer.Option(metavar="FILE", help="Runs: .csv, .jsonl or .parquet, weights by part and results.")
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Runs: .csv, .jsonl or .parquet, weights by part and results; or catalog: the recorded trials.",
+        ),
     ] = None,
     goal: Annotated[str, typer.Option(metavar="RESULT", help="Result of the trials that is improved.")] = "",
     better: Annotated[str, typer.Option(metavar="lower|higher", help="Direction of the goal.")] = "lower",
