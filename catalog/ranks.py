@@ -14,7 +14,7 @@ from sqlmodel import Session, select
 
 from catalog import states
 from catalog.meta.models import ColumnRecord, Dataset, Edge, Recipe
-from catalog.statistics import column_statistics
+from catalog.statistics import column_statistics, keep_facts
 from catalog.store.columns import attach, row_ids
 from catalog.store.publish import publish
 from catalog.store.tables import ColumnFile, write_column_file
@@ -66,14 +66,14 @@ def publish_ranks(
         taken = session.exec(select(ColumnRecord.alias).where(ColumnRecord.dataset_id == dataset.id)).all()
         for output, physical in names.items():
             alias = f"{output}_{label}"
-            facts = measured[physical]
-            covered = sum(facts["states"].get(states.NAMES[code], 0) for code in states.DONE)
-            session.add(ColumnRecord(
+            column = ColumnRecord(
                 dataset_id=dataset.id, alias=f"{alias}_{tail[:4]}" if alias in taken else alias, physical=physical,
                 state=state, fingerprint=fingerprint, scorer=SCORER, output=output, type=str(kinds[output]),
-                scope="population", population=found.ref, covered=covered, report=report, run_id=run_id,
-                better="lower" if output == "rank" else None, **facts,
-            ))  # fmt: skip
+                scope="population", population=found.ref, report=report, run_id=run_id,
+                better="lower" if output == "rank" else None,
+            )  # fmt: skip
+            keep_facts(column, measured[physical])
+            session.add(column)
         session.add(Edge(run_id=run_id, verb="select", source=found.ref, target=f"column:{fingerprint}",
                          counts={"in": len(candidates), "kept": len(chosen)}, details={"recipe": recipe}))  # fmt: skip
 

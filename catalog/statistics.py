@@ -16,6 +16,7 @@ from xxhash import xxh3_64_intdigest
 
 from catalog import states
 from catalog.digests import add, as_hex, digest_of_words, id_words
+from catalog.meta.models import ColumnRecord
 
 SAMPLE = 1_000_000
 LISTED = 1000  # values kept of a sample field
@@ -90,6 +91,12 @@ def _length_bin(chars: np.ndarray) -> np.ndarray:
 
 def _length_of(index: int) -> int:
     return int(np.expm1((min(index, 255) + 0.5) / 12))
+
+
+def keep_facts(column: ColumnRecord, facts: dict[str, Any]) -> None:
+    """Write what `column_statistics` says of a column to its record, coverage included."""
+    column.covered = sum(facts["states"].get(states.NAMES[code], 0) for code in states.DONE)
+    column.states, column.statistics, column.digest = facts["states"], facts["statistics"], facts["digest"]
 
 
 def column_statistics(table: Any, columns: dict[str, str]) -> dict[str, dict[str, Any]]:

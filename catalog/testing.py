@@ -114,7 +114,7 @@ def attach_columns(cat: Catalog, name: str, columns: Any, *, scorer: str = "test
     import pyarrow as pa
 
     from catalog.meta.models import ColumnRecord
-    from catalog.statistics import column_statistics
+    from catalog.statistics import column_statistics, keep_facts
     from catalog.store import write_column_file
     from catalog.store.columns import attach
     from catalog.store.publish import publish
@@ -151,21 +151,17 @@ def attach_columns(cat: Catalog, name: str, columns: Any, *, scorer: str = "test
 
     def record(session: Any, current: Any) -> None:
         for alias, held in physical.items():
-            facts = measured[held]
-            covered = sum(facts["states"].get(word, 0) for word in ("value", "undefined", "out of validity"))
-            session.add(
-                ColumnRecord(
-                    dataset_id=current.id,
-                    alias=alias,
-                    physical=held,
-                    state=state,
-                    fingerprint=mark,
-                    scorer=scorer,
-                    output=alias,
-                    type=str(whole.schema.field(held).type),
-                    covered=covered,
-                    **facts,
-                )
+            column = ColumnRecord(
+                dataset_id=current.id,
+                alias=alias,
+                physical=held,
+                state=state,
+                fingerprint=mark,
+                scorer=scorer,
+                output=alias,
+                type=str(whole.schema.field(held).type),
             )
+            keep_facts(column, measured[held])
+            session.add(column)
 
     publish(cat, cat.resolve(name).dataset.id, change, record)

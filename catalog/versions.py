@@ -9,14 +9,13 @@ import numpy as np
 import pyarrow as pa
 from sqlmodel import Session, select
 
-from catalog import states
 from catalog.access import check
 from catalog.digests import add, as_hex, row_digest
 from catalog.errors import BadInput, NameTaken, NotFound, Refused
 from catalog.meta.models import ColumnRecord, Dataset, Edge, Mix, Name, Tag, Version, now
 from catalog.refs import check_name
 from catalog.runs import add_counts, run
-from catalog.statistics import RowStatistics, column_statistics
+from catalog.statistics import RowStatistics, column_statistics, keep_facts
 from catalog.store import write_fragment
 from catalog.store.publish import publish
 from catalog.store.rows import append_fragments, mark_removed
@@ -47,8 +46,7 @@ def record_columns(session: Session, dataset: Dataset, measured: dict[str, dict[
     """Store fresh coverage and statistics of columns, after rows came or went."""
     for column in session.exec(select(ColumnRecord).where(ColumnRecord.dataset_id == dataset.id)):
         if (facts := measured.get(column.physical)) is not None:
-            column.covered = sum(facts["states"].get(states.NAMES[code], 0) for code in states.DONE)
-            column.states, column.statistics, column.digest = facts["states"], facts["statistics"], facts["digest"]
+            keep_facts(column, facts)
             session.add(column)
 
 

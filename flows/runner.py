@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from sqlmodel import Session, select
 
-from catalog import states
 from catalog.catalog import Catalog
 from catalog.errors import StrataError
 from catalog.meta.models import ColumnRecord, Dataset, Edge, Recipe
@@ -289,6 +288,8 @@ def _record_step(
     measured: dict[str, dict[str, Any]],
     fitted: dict[str, Any],
 ) -> None:
+    from catalog.statistics import keep_facts
+
     plugin = step.plugin
     scope = {"map": "row", "fit": "fitted", "global": "population"}[plugin.pattern]
     session.merge(
@@ -304,7 +305,6 @@ def _record_step(
     taken = {c.alias for c in held.values()}
     for out in step.outs:
         physical = step.outputs[out.name]
-        facts = measured[physical]
         column = held.get(physical)
         if column is None:
             alias = step.aliases[out.name]
@@ -322,8 +322,7 @@ def _record_step(
                 scorer=step.scorer, output=out.name, type=str(out.type), better=out.better, scope=scope,
             )  # fmt: skip
         column.population = job.ref if scope == "population" else None
-        column.covered = sum(facts["states"].get(states.NAMES[code], 0) for code in states.DONE)
-        column.states, column.statistics, column.digest = facts["states"], facts["statistics"], facts["digest"]
+        keep_facts(column, measured[physical])
         column.report, column.run_id = fitted.get("report", {}), job.run_id
         session.add(column)
 
