@@ -154,7 +154,31 @@ def test_lava_without_a_label_or_with_one_nobody_has():
     got, report = labelled(rows, ["a", "a", "b", "b", None, "b"], target, ["a", "b", "a", None])
     assert [value is None for value in got] == [False] * 4 + [True, False]
     assert (report["rows"], report["target_rows"]) == (5, 3)
+    assert report["class_shares_apart"] == pytest.approx(abs(2 / 5 - 2 / 3))
     with pytest.raises(BadInput, match="name the label with"):
         labelled(rows, [None] * 6, target, ["a"] * 4)
     with pytest.raises(BadInput, match="--classes"):
         labelled(rows, list("abcdef"), target, ["a"] * 4, classes=3)
+
+
+def test_values_of_real_digits_find_wrong_labels_where_the_classes_have_the_shares_of_the_target():
+    """And where they do not, the shares drown the labels: the module says so."""
+    from sklearn.datasets import load_digits
+    from sklearn.metrics import roc_auc_score
+
+    points, truth = load_digits(return_X_y=True)
+    rng = np.random.default_rng(0)
+    order = rng.permutation(len(truth))
+    points, truth = unit(points[order]).astype(np.float32), truth[order]
+    rows, given = points[:400], truth[:400].copy()
+    bad = rng.random(400) < 0.1
+    given[bad] = (given[bad] + rng.integers(1, 10, bad.sum())) % 10
+    pool = np.arange(400, len(truth))
+    alike = np.concatenate([pool[truth[pool] == c][: int((given == c).sum() // 2)] for c in range(10)])
+    skewed = pool[truth[pool] < 5][:200]
+    areas = []
+    for target in (alike, skewed):
+        got, report = labelled(rows, given.tolist(), points[target], truth[target].tolist(), epsilon=0.05)
+        areas.append(roc_auc_score(bad, got))
+        assert report["class_shares_apart"] < 0.05 if target is alike else report["class_shares_apart"] > 0.3
+    assert areas[0] > 0.9 and areas[0] > areas[1] + 0.2
