@@ -18,8 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from catalog.selectors import Budget, Choice, Chosen, selector
 from flows.selectors._vectors import matrix
 
-EXACT = 20_000  # rows whose similarities are held; up to this all are solved as one part unless asked otherwise
-PART = 10_000  # rows of a part, at most, above that
+EXACT = 20_000  # rows whose similarities are held, which a part has at most unless asked otherwise
 BLOCK = 1024  # rows of a block of similarities
 WIDE = 4096  # columns of one
 REFRESH = 16  # stale gains recomputed at once, at first
@@ -32,7 +31,7 @@ class Params(BaseModel):
     shards: int | None = Field(
         None, ge=1, le=100_000,
         description="random parts solved apart, each for its share of the budget; 1: exact; "
-        f"none: 1 up to {EXACT:,} rows, parts of at most {PART:,} above",
+        f"none: as few as keep a part at {EXACT:,} rows",
     )  # fmt: skip
 
 
@@ -44,8 +43,8 @@ def facility_location(rows: pa.Table, budget: Budget, choice: Choice) -> Chosen:
     Time is in proportion to rows squared divided by shards. The order is that of choice, shards taking turns.
     """
     points = matrix(rows, choice.params.vectors)
-    shards = choice.params.shards or (1 if len(points) <= EXACT else -(-len(points) // PART))
-    shards = min(shards, max(1, len(points)))
+    shards = choice.params.shards or -(-len(points) // EXACT)
+    shards = max(1, min(shards, len(points)))
     part = np.argsort(np.argsort(choice.uniform, kind="stable"), kind="stable") % shards
     orders, gains = [], []
     for number in range(shards):

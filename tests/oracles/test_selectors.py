@@ -115,6 +115,19 @@ def test_facility_location_in_shards_covers_nearly_as_much():
     assert len(parts.order) == 60 and covered(plain.order) < covered(parts.order) <= covered(whole.order)
 
 
+def test_facility_location_goes_in_parts_above_the_rows_it_holds(monkeypatch):
+    from flows.selectors import facility_location
+
+    columns = {"embedding": vectors(unit(90, 4, 1))}
+    held = run("facility_location", columns, 10)
+    assert held.report["shards"] == 1
+    monkeypatch.setattr(facility_location, "EXACT", 40)
+    parts = run("facility_location", columns, 10)
+    computed = run("facility_location", columns, 10, shards=1)  # similarities computed when asked for
+    assert parts.report["shards"] == 3 and parts.order.tolist() != held.order.tolist()
+    assert computed.order.tolist() == held.order.tolist()
+
+
 # -- k-center ------------------------------------------------------------------------------------------------------
 
 
