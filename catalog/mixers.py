@@ -17,7 +17,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -146,7 +146,41 @@ class Mixer:
             raise BadInput(f"mixer {self.name} gave {weights.tolist()} for {len(task.parts)} parts; no weights follow")
         if not weights.sum() > 0:
             raise BadInput(f"mixer {self.name} leaves nothing of any part; raise the budget or the caps")
-        return Answer(weights / weights.sum(), found.predicted, found.low, found.high, found.report, found.predict)
+        weights = weights / weights.sum()
+        held = within_caps(weights, task)
+        if np.allclose(held, weights, rtol=1e-9, atol=1e-12):
+            return replace(found, weights=weights)
+        report = found.report | {"wanted before max_epochs": dict(zip(task.parts, weights.tolist(), strict=True))}
+        at = float(found.predict(held[None])[0]) if found.predict else None
+        shift = at - found.predicted if at is not None and found.predicted is not None else None
+        low, high = (None if shift is None or end is None else end + shift for end in (found.low, found.high))
+        return Answer(held, at, low, high, report, found.predict)
+
+
+def within_caps(weights: np.ndarray, task: Task) -> np.ndarray:
+    """Shares cut to what max_epochs allows at the budget; what is cut goes to the others in their proportions."""
+    if task.caps is None or task.budget is None:
+        return weights
+    most = task.caps * task.supply / task.budget
+    if most.sum() < 1 - 1e-9:
+        raise BadInput(
+            f"all parts within max_epochs hold {most.sum() * task.budget:,.0f} of the budget of {task.budget:,.0f}; lower "
+            "the total or raise max_epochs"
+        )
+    held, full = weights.copy(), np.zeros(len(weights), bool)
+    for _ in range(len(weights)):
+        over = ~full & (held > most * (1 + 1e-12))
+        if not over.any():
+            break
+        full |= over
+        held[full] = most[full]
+        rest = weights * ~full
+        left = max(1 - held[full].sum(), 0.0)
+        if rest.sum() > 0:
+            held[~full] = left * rest[~full] / rest.sum()
+        else:  # the method gave the others nothing: by what they may still take
+            held[~full] = left * most[~full] / most[~full].sum()
+    return held
 
 
 def mixer(name: str, *, version: str, citation: str, **more: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:

@@ -7,7 +7,8 @@ from catalog import Catalog
 from catalog.errors import BadInput, NotFound
 from catalog.mixers import Task, get_mixer
 from catalog.mixes import load_spec, preview
-from catalog.testing import append_texts
+from catalog.mixes.split import split_parts
+from catalog.testing import append_texts, attach_columns
 from flows.mixing import weigh
 from flows.trial_table import read_trials
 
@@ -103,3 +104,35 @@ def test_what_is_wrong_is_said_in_one_line(cat, tmp_path):
         weigh(cat, spec(parts=[{"dataset": "small"}]), "even")
     with pytest.raises(BadInput, match="'large2' is not a part"):
         weigh(cat, spec(), "fixed", params={"weights": {"large2": 1}})
+
+
+def test_shares_stay_within_max_epochs_and_the_excess_goes_to_the_others():
+    found = answer("even", [10, 100, 100], 120, np.array([1.0, 1.0, 1.0]))
+    assert found.weights * 120 == pytest.approx([10, 55, 55])
+    assert found.report["wanted before max_epochs"]["p0"] == pytest.approx(1 / 3)
+    first = answer("fixed", [10, 100, 100], 60, np.array([1.0, 1.0, 1.0]), weights={"p0": 1})
+    assert first.weights * 60 == pytest.approx([10, 25, 25])
+    with pytest.raises(BadInput, match="hold 210 of the budget of 500"):
+        answer("even", [10, 100, 100], 500, np.array([1.0, 1.0, 1.0]))
+
+
+def test_a_part_is_split_by_the_values_of_a_column(cat):
+    attach_columns(cat, "large", {"topic": ["it's"] * 150 + ["b"] * 30 + [None] * 20})
+    body = {
+        "name": "try",
+        "total": 100,
+        "parts": [{"dataset": "large", "weight": 2}, {"dataset": "middle", "weight": 2}],
+    }
+    found = split_parts(cat, body, "topic", ["large"])
+    assert [(part.get("name"), part["weight"]) for part in found["parts"]] == [
+        ("large/it's", 1.5), ("large/b", 0.3), ("large/none", 0.2), (None, 2),
+    ]  # fmt: skip
+    assert [part["rows"] for part in preview(cat, {**found, "total": 40})["parts"]] == [150, 30, 20, 40]
+    rows = weigh(cat, found, "even").rows
+    assert [row["part"] for row in rows] == ["large/it's", "large/b", "large/none", "middle"]
+    with pytest.raises(BadInput, match="'larg' is not a part"):
+        split_parts(cat, body, "topic", ["larg"])
+    with pytest.raises(NotFound, match="no column of middle@v1 'topic'"):
+        split_parts(cat, body, "topic")
+    with pytest.raises(BadInput, match="too many values"):
+        split_parts(cat, body, "sample_id", ["large"])

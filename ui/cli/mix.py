@@ -1,4 +1,4 @@
-"""strata mix weights|publish|preview|list|show|diff, strata pull."""
+"""strata mix weights|split|publish|preview|list|show|diff, strata pull."""
 
 from __future__ import annotations
 
@@ -62,6 +62,32 @@ def weights(
             note(f"written to {write}: `strata mix publish {write}`")
 
     emit(json, held, human)
+
+
+def split(
+    spec: Spec,
+    by: Annotated[str, typer.Option(metavar="COLUMN", help="Column whose values become parts.")],
+    write: Annotated[str, typer.Option(metavar="FILE", help="Where the new spec is written.")],
+    part: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this part; repeat for more.")] = None,
+    json: Json = False,
+) -> None:
+    """Cut parts of a spec by the values of a column, so that weights can be given by attribute.
+
+    Example: strata mix split pretrain.yaml --by language --part web-l2 --write by-language.yaml
+    """
+    from catalog.mixes.spec import write_spec
+    from catalog.mixes.split import split_parts
+
+    found = split_parts(opened(), spec, by, part)
+    write_spec(found, write)
+    rows = [{"part": held.get("name") or held.get("dataset") or held.get("selection"), "weight": held.get("weight"),
+             "where": held.get("where", "")} for held in found["parts"]]  # fmt: skip
+
+    def human() -> None:
+        table(rows, ["part", "weight", "where"])
+        note(f"written to {write}: give it weights with `strata mix weights {write} --mixer NAME`")
+
+    emit(json, found, human)
 
 
 def publish(spec: Spec, json: Json = False) -> None:
