@@ -119,10 +119,11 @@ def load_state(cat: Catalog, step: Step) -> dict[str, Any] | None:
 def save_state(cat: Catalog, step: Step, state: dict[str, Any]) -> None:
     """Freeze a state. Of two processes that fit at the same time the first one wins, and both map with its state."""
     _STATES.pop(step.fingerprint, None)
+    body = pack_state(state)
     with cat.session() as session:
         if session.get(FittedState, step.fingerprint) is not None:
             return
-        session.add(FittedState(fingerprint=step.fingerprint, body=pack_state(state)))
+        session.add(FittedState(fingerprint=step.fingerprint, body=body))
         try:
             session.commit()
         except IntegrityError:

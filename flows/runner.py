@@ -23,7 +23,7 @@ from catalog.store.columns import attach
 from catalog.store.publish import publish
 from catalog.store.tables import ColumnFile, write_column_file
 from flows.extending import added_step
-from flows.job import Job, context, load_state, pack_state, save_state, scan_of, settings_to_json
+from flows.job import Job, context, load_state, save_state, scan_of, settings_to_json
 from flows.journal import forget_journal
 from flows.planner import Plan, Step, plan
 from flows.portion import count_missing
@@ -172,8 +172,7 @@ def fit_step(job: Job, step: Step) -> None:
     assert plugin.fit is not None
     fields = [name for name, physical in step.inputs.items()]
     state = plugin.fit(_named_scan(job, step, fields), context(job, step, fitting=True))
-    pack_state(state)  # a state that cannot be stored must fail before anything is computed with it
-    save_state(cat, step, state)
+    save_state(cat, step, state)  # one that cannot be stored fails here, before anything is computed with it
 
 
 def _named_scan(job: Job, step: Step, fields: list[str]) -> Callable[..., Iterator[pa.RecordBatch]]:
