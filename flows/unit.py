@@ -24,7 +24,7 @@ from catalog.plugins import Scorer
 from catalog.schema import plain
 from catalog.store import checkpoints
 from catalog.store.columns import computed
-from catalog.store.tables import ColumnFile, open_table, write_column_file
+from catalog.store.tables import IO_BUFFER, ColumnFile, open_table, write_column_file
 from flows.extending import HELD_STATE, held_columns
 from flows.job import Job, context
 from flows.journal import journal_folder, read_journal, write_journal
@@ -108,7 +108,7 @@ def _windows(job: Job, table: Any, fragment_id: int) -> Iterator[tuple[int, pa.R
     columns = ["sample_id", "content_id", "removed", *sorted(wanted - {"sample_id", "content_id"}), *sorted(old)]
     size = min(WINDOW[step.plugin.cost] for step in job.steps)
     fragment = table.get_fragment(fragment_id)
-    scanner = fragment.scanner(columns=columns, batch_size=size)
+    scanner = fragment.scanner(columns=columns, batch_size=size, io_buffer_size=IO_BUFFER)
     start = 0
     pending: list[pa.RecordBatch] = []
     for batch in scanner.to_batches():

@@ -14,7 +14,8 @@ from catalog.testing import append_texts, sentences
 from flows.feature_density import STOP_WORDS, feature_density
 
 TEXTS = [
-    f"{text.replace('.', ' ;')}, {'The' if i % 2 else 'the'} {i % 9}, {text.split()[0].upper()}" for i, text in enumerate(sentences(80))
+    f"{text.replace('.', ' ;')}, {'The' if i % 2 else 'the'} {i % 9}, {text.split()[0].upper()}"
+    for i, text in enumerate(sentences(80))
 ]
 
 
