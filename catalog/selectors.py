@@ -41,9 +41,10 @@ class Budget:
 
     def cut(self, order: np.ndarray) -> np.ndarray:
         """The longest beginning of an order that the budget pays for."""
-        return order[: int(np.searchsorted(np.cumsum(self.costs[order]), self.amount, side="right"))]
+        able = order[: self.most]
+        return able[: int(np.searchsorted(np.cumsum(self.costs[able]), self.amount, side="right"))]
 
-    @property
+    @cached_property
     def most(self) -> int:
         """No order can put more rows than this into the budget."""
         if self.unit == "samples":

@@ -8,6 +8,7 @@ figure lies between the lowest and the highest of them has not been told from ch
 from __future__ import annotations
 
 from collections import Counter
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -51,14 +52,10 @@ def report_of(
 
 def _rounds(budget: Budget, keys: np.ndarray, seed: int) -> list[np.ndarray]:
     """Positions of the rounds of RS2 without replacement; the first is the plain random choice of this budget."""
-    from flows.selectors.rs2 import Params, rs2
+    from flows.selectors.rs2 import Params, rounds
 
-    rows = pa.table({"sample_id": pa.array(keys)})
-    parts = [
-        budget.cut(rs2(rows, budget, Choice(Params(round=number, replacement=False), keys, seed)))
-        for number in range(ROUNDS)
-    ]
-    return [part for part in parts if len(part)] or [np.empty(0, np.int64)]
+    parts = list(islice(rounds(budget, Choice(Params(round=0, replacement=False), keys, seed)), ROUNDS))
+    return parts or [np.empty(0, np.int64)]
 
 
 def _beside(held: dict[str, float | None]) -> dict[str, float | None]:

@@ -7,6 +7,9 @@ shuffle of the rows and a new one is made when it is used up; with replacement, 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import count, islice
+
 import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
@@ -30,12 +33,16 @@ def rs2(rows: pa.Table, budget: Budget, choice: Choice) -> np.ndarray:
     number = choice.params.round
     if choice.params.replacement:
         return np.argsort(choice.draws(number), kind="stable")
-    shuffle, done = 0, 0
-    while parts := _rounds(np.argsort(choice.draws(shuffle), kind="stable"), budget):
-        if number < done + len(parts):
-            return parts[number - done]
-        shuffle, done = shuffle + 1, done + len(parts)
-    return np.empty(0, np.int64)
+    return next(islice(rounds(budget, choice), number, None), np.empty(0, np.int64))
+
+
+def rounds(budget: Budget, choice: Choice) -> Iterator[np.ndarray]:
+    """One round after another without replacement, shuffle after shuffle, for ever; nothing where no row fits."""
+    for shuffle in count():
+        parts = _rounds(np.argsort(choice.draws(shuffle), kind="stable"), budget)
+        if not parts:
+            return
+        yield from parts
 
 
 def _rounds(order: np.ndarray, budget: Budget) -> list[np.ndarray]:
