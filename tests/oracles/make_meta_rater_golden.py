@@ -1,4 +1,4 @@
-"""Golden weights by LightGBM 4.7.0 under the settings of Meta-rater's published pipeline, for test_trials.py.
+"""Golden weights by LightGBM 4.7.0 under the settings of Meta-rater's published pipeline, for test_meta_rater.py.
 
 pip install lightgbm==4.7.0 && python tests/oracles/make_meta_rater_golden.py
 """

@@ -20,7 +20,7 @@ def draw(
 
     Example: strata weights draw quality ifd perplexity --count 256 --json > trials.json
     """
-    from flows.trials import draw_weights
+    from flows.meta_rater import draw_weights
 
     rows = draw_weights(columns, count, strength=strength, seed=seed)
     emit(json, rows, lambda: table(rows, list(columns)))
@@ -42,7 +42,7 @@ def learn(
     Example: strata weights learn trials.json
              strata score web combine --param 'columns=["quality", "ifd"]' --param 'weights={"quality": 0.7, "ifd": 0.3}'
     """
-    from flows.trials import learn_weights, read_trials
+    from flows.meta_rater import learn_weights, read_trials
     from ui.cli.mix import flat
 
     held = learn_weights(read_trials(path), loss=loss, columns=column, searched=searched, averaged=averaged, seed=seed)

@@ -3,8 +3,7 @@
 Zhuang et al., "Meta-rater: A Multi-dimensional Data Selection Method for Pre-training Language Models", 2025,
 arXiv:2504.14194, as in the authors' pipeline: weightings are drawn from a symmetric Dirichlet; boosted trees (rate 0.01,
 up to 1,000, stopped after 5 without gain on the last fifth of the trials) learn the loss from the weights; of a million
-further draws the 128 of lowest predicted loss are averaged. The trees are scikit-learn's, with LightGBM's defaults for
-leaves. The training of the small models is the caller's: `draw_weights` says which weightings to try, `learn_weights`
+further draws the 128 of lowest predicted loss are averaged. The training of the small models is the caller's: `draw_weights` says which weightings to try, `learn_weights`
 reads what came of them, and `combine` takes the answer as its weights.
 """
 
@@ -44,21 +43,18 @@ def learn_weights(
 
     trials: column -> weight, and the loss. columns: default all but the loss. {"weights", "spearman", "predicted", ...}
     """
-    from threadpoolctl import threadpool_limits
-
     names, weights, losses = _table(trials, loss, columns)
     if not 1 <= averaged <= searched:
         raise BadInput(f"cannot average {averaged} of {searched} draws; average at most as many as are drawn")
     cut = int(len(losses) * 0.8)
-    with threadpool_limits(1):  # many small trees: threads wait for one another longer than they work
-        model = _fitted(weights[:cut], losses[:cut], weights[cut:], losses[cut:], seed)
-        found = _searched(model, len(names), strength, searched, averaged, seed)
+    model = _fitted(weights[:cut], losses[:cut], weights[cut:], losses[cut:], seed)
+    found = _searched(model, len(names), strength, searched, averaged, seed)
     return {
         "weights": dict(zip(names, map(float, found))),
         "predicted": float(model.predict(found[None, :])[0]),
         "best trial": {"loss": float(losses.min()), **dict(zip(names, map(float, weights[int(losses.argmin())])))},
         "spearman": _spearman(model.predict(weights[cut:]), losses[cut:]),
-        "trials": len(losses), "held out": len(losses) - cut, "trees": int(model.n_iter_),
+        "trials": len(losses), "held out": len(losses) - cut, "trees": int(model.best_iteration_),
     }  # fmt: skip
 
 
@@ -113,13 +109,14 @@ def _table(
 
 
 def _fitted(weights: np.ndarray, losses: np.ndarray, held: np.ndarray, held_losses: np.ndarray, seed: int) -> Any:
-    from sklearn.ensemble import HistGradientBoostingRegressor
+    import lightgbm
 
-    model = HistGradientBoostingRegressor(
-        learning_rate=0.01, max_iter=1000, max_leaf_nodes=31, min_samples_leaf=min(20, max(1, len(losses) // 4)),
-        early_stopping=True, n_iter_no_change=5, tol=0, scoring="loss", random_state=seed,
+    model = lightgbm.LGBMRegressor(
+        objective="regression", n_estimators=1000, learning_rate=1e-2, seed=seed, verbosity=-1, deterministic=True,
+        force_row_wise=True, n_jobs=1, min_child_samples=min(20, max(1, len(losses) // 4)),
     )  # fmt: skip
-    return model.fit(weights, losses, X_val=held, y_val=held_losses)
+    stop = lightgbm.early_stopping(stopping_rounds=5, verbose=False)
+    return model.fit(weights, losses, eval_X=held, eval_y=held_losses, eval_metric="l2", callbacks=[stop])
 
 
 def _spearman(guess: np.ndarray, truth: np.ndarray) -> float | None:
