@@ -97,6 +97,8 @@ class Scorer:
     swaps:    input name -> parameter that may name another column to read in its place (vectors of another encoder).
               Where that column was made by the input's own scorer, its parameters are taken over from its recipe.
     widths:   widths(params) -> {output: numbers a row} for vector outputs whose width a model decides; asked at planning.
+    most_rows: of a global method, which holds something of every row: rows that it takes on a machine of 16 GB; on
+              another machine in proportion. Past them it refuses, and belongs on an engine.
     length:   name of an input whose length the runner may sort by to batch alike lengths (None: file order).
     batch_rows: rows a call at most; the result never depends on it.
     """
@@ -130,6 +132,7 @@ class Scorer:
     tolerance: float = 0.0
     experimental: bool = False
     requires: tuple[str, ...] = ()
+    most_rows: int | None = None
     libraries: tuple[str, ...] = ()
     module: str = ""
     source_digest: str = ""

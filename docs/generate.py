@@ -26,7 +26,7 @@ def evidence() -> dict[str, tuple[str, str]]:
 
 
 def methods() -> str:
-    """One section a scorer and a selector, from the registry."""
+    """One section a scorer, a selector and a mixer, from the registry."""
     from catalog.plugins import plugins
 
     scorers, selectors, held = plugins("scorer").values(), plugins("selector").values(), evidence()
@@ -54,11 +54,18 @@ def methods() -> str:
         facts += [f"kinds: {', '.join(s.kinds)}"] if s.kinds else []
         facts += [f"languages: {', '.join(s.languages)}"] if s.languages else []
         facts += ["needs `--target`"] if s.fit_on == "target" else []
+        facts += [f"up to {s.most_rows:,} rows on 16 GB of memory"] if s.most_rows else []
         lines += [*_section(s, facts), "", "| output | type | better | meaning |", "|---|---|---|---|"]
         lines += [f"| `{o.name}` | {o.type} | {o.better or '-'} | {o.doc} |" for o in s.writes]
         lines += _parameters(s)
     for s in selectors:
         lines += [*_section(s, [f"version {s.version}", "selector"]), *_parameters(s)]
+    mixers = plugins("mixer").values()
+    lines += ["", "# Mixers", "", "| mixer | needs trials | source | checked against |", "|---|---|---|---|"]
+    for m in mixers:
+        lines.append(f"| [{m.name}](#{m.name}) | {'yes' if m.trials else ''} | {m.citation} | {_checked(m, held)} |")
+    for m in mixers:
+        lines += [*_section(m, [f"version {m.version}", "mixer"]), *_parameters(m)]
     transforms = plugins("transform").values()
     lines += ["", "# Edits", "", "| edit | meaning | source |", "|---|---|---|"]
     lines += [f"| `{t.name}` | {' '.join(t.doc.split())} | {t.citation} |" for t in transforms]

@@ -25,7 +25,7 @@ from catalog.plugins import Out, Scorer, get_scorer, plugins
 from catalog.schema import field_names
 from flows.devices import DTYPES
 from flows.extending import extension
-from flows.portion import count_missing, fits_on_rows, refuse_parts, sample_bound, selected
+from flows.portion import count_missing, fits_on_rows, refuse_parts, refuse_too_many, sample_bound, selected
 
 
 @dataclass(frozen=True)
@@ -154,6 +154,7 @@ def plan(
         if _holds_a_model(before := steps_in(other), known):
             steps, number_format = before, other  # the columns that are there go on; a second format is asked for
     refuse_parts(cat, found, steps, known, sample, selection)
+    refuse_too_many(found, steps)
     with cat.session() as session:
         bases = {r.fingerprint: r.base for r in session.exec(select(Recipe)) if r.base}
     named = _with_aliases(found, list(steps.values()), known, aliases or {}, bases)

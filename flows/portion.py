@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import heapq
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from catalog.catalog import Catalog, Resolved
-from catalog.errors import BadInput
+from catalog.errors import BadInput, Refused
 from catalog.meta.models import ColumnRecord
 from catalog.plugins import Scorer
 from catalog.selections import find_selection, selection_predicate
@@ -15,6 +17,9 @@ from catalog.where import version_filter
 
 if TYPE_CHECKING:
     from flows.planner import Plan, Step
+
+USUAL = 16 << 30
+"""Memory of the machine that `Scorer.most_rows` is said for."""
 
 
 def fits_on_rows(scorer: Scorer) -> bool:
@@ -95,6 +100,30 @@ def refuse_parts(
                 f"scorer {step.scorer} fits on {short[0]} of every row, which {found.ref} does not have: "
                 f"score it without --select first"
             )
+
+
+def refuse_too_many(found: Resolved, steps: dict[str, Step]) -> None:
+    """Refuse a global method on more rows than this machine's memory is good for, before anything is computed."""
+    have = memory()
+    for step in steps.values():
+        most = step.plugin.most_rows
+        if most is None or found.dataset.rows <= (able := int(most * have / USUAL)):
+            continue
+        raise Refused(
+            f"scorer {step.scorer} holds something of every row and takes {able:,} rows on a machine of "
+            f"{have / 2**30:.0f} GB; {found.ref} has {found.dataset.rows:,}: promote a part of it into a dataset of its own "
+            f"and score that, or use a machine of {USUAL / 2**30 * found.dataset.rows / most:.0f} GB",
+            missing=["memory"],
+        )
+
+
+def memory() -> int:
+    """Bytes of memory of this machine, or of the container it is."""
+    have = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    try:
+        return min(have, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    except (OSError, ValueError):  # no container, or one without a bound
+        return have
 
 
 def _covers(known: dict[str, ColumnRecord], physical: str, found: Resolved) -> bool:

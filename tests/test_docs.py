@@ -408,7 +408,7 @@ def test_a_plugin_package_is_found_scores_reads_and_exports(tmp_path):
     ]  # fmt: skip
 
 
-@pytest.mark.parametrize("group", ["scorer", "selector"])
+@pytest.mark.parametrize("group", ["scorer", "selector", "mixer"])
 def test_every_method_is_checked_against_something_or_called_experimental(group):
     from catalog.plugins import plugins
 

@@ -161,6 +161,7 @@ def scorer_row(scorer: Any) -> dict[str, Any]:
         "version": scorer.version,
         "citation": scorer.citation,
         "experimental": scorer.experimental,
+        "most_rows": scorer.most_rows,
     }
 
 

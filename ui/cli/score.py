@@ -54,7 +54,7 @@ def scorers(
 
 
 def _scorer(row: dict[str, Any]) -> None:
-    facts({**{key: row[key] for key in ("name", "summary", "version", "cost", "pattern", "citation")},
+    facts({**{key: row[key] for key in ("name", "summary", "version", "cost", "pattern", "most_rows", "citation")},
            "reads": ", ".join(row["reads"]), "kinds": ", ".join(row["kinds"]), "languages": ", ".join(row["languages"])})  # fmt: skip
     table(row["writes"], ["name", "type", "better", "doc"], title="columns")
     params = [{"param": name, **body} for name, body in row["params"].items()]

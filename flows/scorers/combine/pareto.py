@@ -31,6 +31,7 @@ class Params(BaseModel):
     "pareto",
     version="1",
     pattern="global",
+    most_rows=1_000_000,
     reads=[],
     columns=("columns",),
     params=Params,

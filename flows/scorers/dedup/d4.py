@@ -29,6 +29,7 @@ class Params(SemDeDupParams):
     "d4",
     version="2",
     pattern="global",
+    most_rows=3_000_000,
     reads=["embedding", "semdedup_similarity"],
     swaps={"embedding": "vectors"},
     params=Params,

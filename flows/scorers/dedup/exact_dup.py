@@ -29,6 +29,7 @@ class Params(KeeperParams):
     "exact_dup",
     version="2",
     pattern="global",
+    most_rows=20_000_000,
     reads=READS,
     params=Params,
     cost="cpu",

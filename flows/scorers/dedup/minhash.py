@@ -42,6 +42,7 @@ class Params(KeeperParams):
     "minhash",
     version="2",
     pattern="global",
+    most_rows=10_000_000,
     reads=READS,
     params=Params,
     cost="cpu",

@@ -40,6 +40,7 @@ class Params(VectorParams):
     "parallel",
     version="1",
     pattern="global",
+    most_rows=500_000,
     reads=["embedding", "language"],
     swaps={"embedding": "vectors"},
     params=Params,

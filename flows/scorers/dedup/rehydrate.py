@@ -35,6 +35,7 @@ class Params(MinHashParams):
     "rehydrate",
     version="1",
     pattern="global",
+    most_rows=20_000_000,
     reads=["minhash_cluster_size", "minhash_keep"],
     columns=("removed",),
     params=Params,

@@ -38,6 +38,7 @@ class Params(KMeansParams, KeeperParams):
     "semdedup",
     version="2",
     pattern="global",
+    most_rows=3_000_000,
     reads=["embedding", "cluster", "centroid_distance", *READS],
     swaps={"embedding": "vectors"},
     params=Params,

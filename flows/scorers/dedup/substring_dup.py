@@ -34,6 +34,7 @@ class Params(BaseModel):
     "substring_dup",
     version="1",
     pattern="global",
+    most_rows=1_000_000,
     reads=["text"],
     params=Params,
     cost="cpu",

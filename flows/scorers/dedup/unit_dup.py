@@ -42,6 +42,7 @@ class Params(BaseModel):
     "unit_dup",
     version="1",
     pattern="global",
+    most_rows=10_000_000,
     reads=["text"],
     params=Params,
     cost="cpu",

@@ -30,6 +30,7 @@ class Params(PairParams):
     "neg_clip_loss",
     version="1",
     pattern="global",
+    most_rows=3_000_000,
     reads=[],
     columns=("left", "right"),
     params=Params,

@@ -31,6 +31,7 @@ class Params(VectorParams):
     "outliers",
     version="1",
     pattern="global",
+    most_rows=200_000,
     reads=["embedding"],
     swaps={"embedding": "vectors"},
     params=Params,

@@ -35,6 +35,7 @@ class Params(VectorParams):
     "target_rank",
     version="1",
     pattern="global",
+    most_rows=2_000_000,
     reads=["embedding"],
     swaps={"embedding": "vectors"},
     fit_on="target",

@@ -35,6 +35,7 @@ class Params(BaseModel):
     "knn_label",
     version="1",
     pattern="global",
+    most_rows=500_000,
     reads=["embedding", "meta"],
     params=Params,
     cost="cpu",

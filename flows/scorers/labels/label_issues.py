@@ -36,6 +36,7 @@ class Params(BaseModel):
     "label_issues",
     version="1",
     pattern="global",
+    most_rows=1_000_000,
     reads=["embedding", "meta"],
     swaps={"embedding": "vectors"},
     params=Params,
