@@ -21,8 +21,8 @@ from catalog.plugins import Context, Out, Scan, scorer
 
 LINE = re.compile(r"\r\n|[\r\n\u2028\u2029\x85]")
 BLANK_LINE = re.compile(r"(?:\r\n|[\r\n])[ \t]*(?:\r\n|[\r\n])\s*")
-MARKS = ("\r", "\u2028", "\u2029", "\x85")
-ODD = ("  ", *"\t\r\x0b\x0c\x1c\x1d\x1e\x1f")
+UNUSUAL = "[\t\r\x0b\x0c\x1c-\x1f\x85\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+"""White space other than spaces and line feeds, as Python's `strip` and `split` know it."""
 LOOSE = re.compile(r"[\W\d_]+")
 
 
@@ -69,15 +69,11 @@ def unit_dup(scan: Scan, ctx: Context) -> dict[str, pa.Array]:
     hashes, sizes, counts = [np.empty(0, np.uint64)], [np.empty(0, np.int64)], [np.empty(0, np.int64)]
     lengths, absent = [np.empty(0, np.int64)], [np.empty(0, bool)]
     for batch in scan():
-        texts, keys, found, count = batch["text"], [], [], []
-        for text in texts.to_pylist():
-            more, long = units(text or "", params)
-            keys += more
-            found += long
-            count.append(len(more))
-        hashes.append(np.array(keys, np.uint64))
-        sizes.append(np.array(found, np.int64))
-        counts.append(np.array(count, np.int64))
+        texts = batch["text"].cast(pa.string())
+        keys, found, count = units_of(texts, params)
+        hashes.append(keys)
+        sizes.append(found)
+        counts.append(count)
         lengths.append(pc.fill_null(pc.utf8_length(texts), 0).to_numpy(zero_copy_only=False).astype(np.int64))
         absent.append(texts.is_null().to_numpy(zero_copy_only=False))
         ctx.tick(len(texts))
@@ -102,28 +98,61 @@ def unit_dup(scan: Scan, ctx: Context) -> dict[str, pa.Array]:
     }
 
 
+def units_of(texts: pa.StringArray, params: Params) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Hashes (uint64) and lengths of the units of all texts, in order, and how many each text has.
+
+    Texts whose white space is spaces and line feeds alone are cut in Arrow, the rest one by one.
+    """
+    if params.normalise == "ccnet":
+        plain = np.zeros(len(texts), bool)
+    else:
+        plain = ~pc.fill_null(pc.match_substring_regex(texts, UNUSUAL), True).to_numpy(zero_copy_only=False)
+    keys, sizes, owner = _plain_units(texts.filter(pa.array(plain)), params)
+    owner = np.flatnonzero(plain)[owner]
+    others = np.flatnonzero(~plain)
+    if len(others):
+        held = [units(text or "", params) for text in texts.take(pa.array(others)).to_pylist()]
+        owner = np.append(owner, np.repeat(others, [len(more) for more, _ in held]))
+        keys = np.append(keys, np.array([key for more, _ in held for key in more], np.uint64))
+        sizes = np.append(sizes, np.array([size for _, long in held for size in long], np.int64))
+        order = np.argsort(owner, kind="stable")
+        keys, sizes, owner = keys[order], sizes[order], owner[order]
+    return keys, sizes, np.bincount(owner, minlength=len(texts))
+
+
+def _plain_units(texts: pa.StringArray, params: Params) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Hashes, lengths and row of every unit of texts without unusual white space."""
+    from xxhash import xxh3_64_intdigest
+
+    lines = params.unit == "line"
+    split = pc.split_pattern(texts, "\n") if lines else pc.split_pattern_regex(texts, "\n *\n[ \n]*")
+    owner = np.repeat(np.arange(len(texts)), pc.list_value_length(split).to_numpy(zero_copy_only=False))
+    parts = pc.utf8_trim(split.flatten(), " \n")
+    size = pc.utf8_length(parts).to_numpy(zero_copy_only=False).astype(np.int64)
+    long = size >= params.shortest
+    parts, size, owner = parts.filter(pa.array(long)), size[long], owner[long]
+    gaps = pc.match_substring(parts, "  ") if lines else pc.match_substring_regex(parts, "  |\n")
+    if pc.any(gaps).as_py():
+        parts = pc.replace_substring_regex(parts, "[ \n]+", " ")
+        long = pc.utf8_length(parts).to_numpy(zero_copy_only=False) >= params.shortest
+        parts, size, owner = parts.filter(pa.array(long)), size[long], owner[long]
+    keys = np.fromiter(map(xxh3_64_intdigest, parts.cast(pa.binary()).to_pylist()), np.uint64, len(parts))
+    return keys, size, owner
+
+
 def units(text: str, params: Params) -> tuple[list[int], list[int]]:
     """Hashes and lengths of the units of a text that are long enough."""
     from xxhash import xxh3_64_intdigest
 
-    if params.unit == "paragraph":
-        parts = BLANK_LINE.split(text)
-    else:
-        parts = LINE.split(text) if any(mark in text for mark in MARKS) else text.split("\n")
-    even = params.unit == "line" and _even(text)
+    parts = (BLANK_LINE if params.unit == "paragraph" else LINE).split(text)
     ccnet, shortest = params.normalise == "ccnet", params.shortest
     keys, sizes = [], []
     for part in parts:
         part = part.strip()
         if len(part) < shortest:
             continue
-        plain = part if even else " ".join(part.split())
+        plain = " ".join(part.split())
         if len(plain) >= shortest:
             keys.append(xxh3_64_intdigest((LOOSE.sub("", plain.lower()) if ccnet else plain).encode()))
             sizes.append(len(part))
     return keys, sizes
-
-
-def _even(text: str) -> bool:
-    """Whether collapsing the white space inside a line would change nothing; sure only of plain ASCII."""
-    return text.isascii() and not any(odd in text for odd in ODD) and " \n" not in text and "\n " not in text
