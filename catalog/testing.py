@@ -165,3 +165,22 @@ def attach_columns(cat: Catalog, name: str, columns: Any, *, scorer: str = "test
             session.add(column)
 
     publish(cat, cat.resolve(name).dataset.id, change, record)
+
+
+def tiny_tokenizer(folder: Path, special: Sequence[str] = ("<s>", "</s>"), size: int = 400, **named: Any) -> Path:
+    """Train a byte-level BPE and save it as models keep theirs; named: eos_token="</s>", chat_template="..." and so on."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(
+        vocab_size=size, special_tokens=list(special), initial_alphabet=alphabet, show_progress=False
+    )
+    tokenizer.train_from_iterator(sentences(200), trainer)
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    body = {"tokenizer_class": "PreTrainedTokenizerFast", "eos_token": "</s>", **named}
+    (folder / "tokenizer_config.json").write_bytes(orjson.dumps(body))
+    return folder
