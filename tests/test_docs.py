@@ -420,4 +420,4 @@ def test_every_method_is_checked_against_something_or_called_experimental(group)
 def test_evidence_names_methods_that_exist():
     from catalog.plugins import plugins
 
-    assert set(generator().evidence()) <= set(plugins("scorer")) | set(plugins("selector"))
+    assert set(generator().evidence()) <= {name for group in ("scorer", "selector", "mixer") for name in plugins(group)}

@@ -178,6 +178,8 @@ def _in_link(text: str, i: int) -> bool:
 
 def _leads(text: str, i: int) -> bool:
     """Does the character at i belong to the word behind it?"""
+    if text[i] == "@" and not _word(_at(text, i - 1)) and _category(_at(text, i + 1)) in "LN":
+        return True  # a mention: @name
     if text[i] == "@" or _at(text, i - 1) == "@":  # @-@
         first = i if text[i] == "@" else i - 1
         middle = _at(text, first + 1)

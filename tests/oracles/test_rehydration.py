@@ -13,7 +13,6 @@ import pytest
 from catalog.catalog import Catalog
 from catalog.errors import BadInput
 from catalog.mixes import publish
-from catalog.mixes.copies import parts_by_copies
 from catalog.plugins import Context
 from catalog.testing import attach_columns, sentences, text_dataset
 from flows import score
@@ -85,9 +84,9 @@ def test_a_mix_serves_each_row_as_often_as_its_copies(tmp_path):
     held = [r for b in cat.scan("web", ["text", "rehydrate_copies", "minhash_cluster_size"]) for r in b.to_pylist()]
     copies = {row["text"]: row["rehydrate_copies"] for row in held if row["rehydrate_copies"]}
     assert len(set(copies.values())) > 1 and max(copies.values()) == 4
-    spec = {"name": "m", "parts": parts_by_copies(cat, "web", "rehydrate_copies"), "seed": 3}
-    made = publish(cat, spec)
+    made = publish(cat, {"name": "m", "parts": [{"dataset": "web", "copies": "rehydrate_copies"}], "seed": 3})
     served = Counter(text for batch in cat.mix("m").batches() for text in batch["text"].to_pylist())
     assert served == Counter(copies) and made.lock["parts"][0]["dataset"] == "web"
-    with pytest.raises(BadInput, match="no row has"):
-        parts_by_copies(cat, "web", "rehydrate_copies", "rehydrate_copies > 50")
+    with pytest.raises(BadInput, match="m2"):
+        part = {"dataset": "web", "copies": "rehydrate_copies", "where": "rehydrate_copies > 50"}
+        publish(cat, {"name": "m2", "parts": [part]})

@@ -140,7 +140,7 @@ def test_a_closed_pipe_ends_quietly(tmp_path):
 
 
 def test_ctrl_c_says_how_to_resume_and_the_same_command_does(tmp_path):
-    path = write_jsonl(tmp_path / "web.jsonl", sentences(60_000))
+    path = write_jsonl(tmp_path / "web.jsonl", sentences(150_000))
     env = os.environ | {"STRATA_HOME": str(tmp_path / "home"), "STRATA_PROGRESS": "lines"}
     command = [sys.executable, "-m", "ui.cli.main", "ingest", str(path), "--as", "web", "--json"]
     first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
@@ -152,9 +152,9 @@ def test_ctrl_c_says_how_to_resume_and_the_same_command_does(tmp_path):
     _, err = first.communicate(timeout=120)
     assert first.returncode == 130 and "resume by running the same command" in err
     done = subprocess.run(command, capture_output=True, text=True, env=env, check=True)
-    assert json.loads(done.stdout)["counts"]["in"] == 60_000
+    assert json.loads(done.stdout)["counts"]["in"] == 150_000
     cat = Catalog.open(tmp_path / "home")
-    assert cat.resolve("web").dataset.rows == 60_000 and errors_of(cat) == []
+    assert cat.resolve("web").dataset.rows == 150_000 and errors_of(cat) == []
 
 
 def _running(home) -> bool:
