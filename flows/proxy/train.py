@@ -1,0 +1,271 @@
+"""Train one small model on one lock: checkpoints, losses on held-out rows, and what became of a run that diverged.
+
+A run that was killed goes on from its last checkpoint and ends with the numbers of one that was not: the order is a pure
+function of the lock, and the checkpoint holds weights, optimizer, and the position in the stream. Sequences are cut from
+the stream of documents, each closed by an end token; attention crosses documents, as in most pre-training.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import math
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+
+from catalog.errors import Busy, Corrupt, NotFound
+from flows.proxy.recipe import Recipe, build_model
+from flows.proxy.stream import Stream, Tokens, load_tokens, open_stream, validation_of, validation_windows
+
+if TYPE_CHECKING:
+    from catalog.catalog import Catalog
+
+Weigh = Callable[[Any, Any, int], Any]
+"""(loss of every token, part of every token, step) -> the loss that is minimised."""
+
+
+@dataclass
+class Outcome:
+    """What a run came to. losses: training loss of every step. shares: of the training tokens, by part number."""
+
+    steps: int
+    size: int
+    results: dict[str, float]
+    losses: list[float]
+    shares: dict[int, float]
+    skipped: int
+    diverged: bool
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def folder_of(cat: Catalog, name: str) -> Path:
+    """Where a proxy model lives: model.safetensors, config.json, run.json, and checkpoint.pt while it trains."""
+    return cat.settings.home / "models" / name
+
+
+def train(
+    cat: Catalog,
+    mix: str,
+    recipe: Recipe,
+    folder: Path,
+    *,
+    weigh: Weigh | None = None,
+    device: str = "cpu",
+    say: Callable[[str], None] = lambda line: None,
+    extra: dict[str, Any] | None = None,
+) -> Outcome:
+    """Train to the end, or what is left of it. weigh: another loss than the mean, such as DoReMi's; extra: its state,
+    plain values that are kept in the checkpoint."""
+    import torch
+
+    tokens = load_tokens(recipe.tokenizer)
+    with _alone(folder):
+        stream = open_stream(cat, mix, recipe, tokens)
+        sets = {held.name: validation_windows(cat, held, recipe, tokens)
+                for held in recipe.validation or validation_of(stream.reader.lock)}  # fmt: skip
+        model = build_model(recipe, tokens.vocabulary).to(device)
+        run = _Run(recipe, folder, stream, model, torch.device(device), weigh, extra if extra is not None else {})
+        run.resume(cat)
+        if run.step:
+            say(f"resumes at step {run.step} of {recipe.steps}")
+        while run.step < recipe.steps and not run.diverged:
+            run.advance()
+            if run.step % recipe.checkpoint_every == 0 and run.step < recipe.steps:
+                run.save()
+        results = {f"loss/{name}": evaluate(model, windows, device) for name, windows in sets.items()}
+        results["loss/mean"] = float(np.mean(list(results.values())))
+        if run.losses:
+            results["train_loss"] = float(np.mean(run.losses[-max(1, len(run.losses) // 10) :]))
+        return run.finish(results, tokens)
+
+
+class _Run:
+    """The moving state of a run."""
+
+    def __init__(
+        self, recipe: Recipe, folder: Path, stream: Stream, model: Any, device: Any, weigh: Weigh | None, extra: dict
+    ) -> None:
+        import torch
+
+        self.recipe, self.folder, self.stream, self.model, self.device = recipe, folder, stream, model, device
+        self.weigh, self.extra, self.step, self.diverged = weigh, extra, 0, False
+        self.losses: list[float] = []
+        self.served = np.zeros(len(stream.reader.lock["spec"]["parts"]), np.int64)
+        self.trace: list[tuple[np.ndarray, ...]] = []
+        decayed = [p for p in model.parameters() if p.ndim > 1]
+        plain = [p for p in model.parameters() if p.ndim <= 1]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],
+            lr=recipe.peak, betas=(0.9, 0.95),
+        )  # fmt: skip
+
+    def advance(self) -> None:
+        """One step."""
+        import torch
+
+        recipe = self.recipe
+        ids, part, index = (
+            np.ascontiguousarray(held).reshape(recipe.batch, recipe.context)
+            for held in self.stream.take(recipe.batch * recipe.context)
+        )
+        self.served += np.bincount(part.ravel(), minlength=len(self.served))
+        self.model.train()
+        inputs = torch.from_numpy(ids.astype(np.int64)).to(self.device)
+        each = token_losses(self.model, inputs)
+        mean = each.mean()
+        target = mean
+        if self.weigh is not None:
+            self.extra["inputs"] = inputs  # what the reference is asked about; never kept
+            target = self.weigh(each, torch.from_numpy(part[:, 1:].astype(np.int64)).to(self.device), self.step)
+            del self.extra["inputs"]
+        for group in self.optimizer.param_groups:
+            group["lr"] = recipe.rate_at(self.step)
+        self.optimizer.zero_grad(set_to_none=True)
+        target.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), recipe.clip)
+        loss = float(mean.detach())
+        if math.isfinite(loss):
+            self.optimizer.step()
+        self.losses.append(loss)
+        if recipe.traces:
+            self._note(each.detach().cpu().numpy(), index[:, 1:])
+        self.step += 1
+        self.diverged = diverging(self.losses, self.model.config.vocab_size)
+
+    def _note(self, each: np.ndarray, index: np.ndarray) -> None:
+        indices, at, counts = np.unique(index, return_inverse=True, return_counts=True)
+        sums = np.bincount(at.ravel(), each.ravel().astype(np.float64), minlength=len(indices))
+        self.trace.append((np.full(len(indices), self.step), indices, counts, sums / counts))
+
+    def save(self) -> None:
+        """Write the checkpoint beside the old one and put it in its place in one step; traces of its interval first."""
+        import torch
+
+        self._write_trace()
+        body = {
+            "recipe": self.recipe.digest, "lock": self.stream.reader.digest, "step": self.step, "losses": self.losses,
+            "served": self.served, "stream": self.stream.state(), "model": self.model.state_dict(), "extra": self.extra,
+            "optimizer": self.optimizer.state_dict(),
+        }  # fmt: skip
+        path = self.folder / "checkpoint.pt"
+        with open(path.with_suffix(".new"), "wb") as file:
+            torch.save(body, file)
+            file.flush()
+            os.fsync(file.fileno())
+        path.with_suffix(".new").replace(path)
+
+    def resume(self, cat: Catalog) -> None:
+        """Go on from the run's own checkpoint, else from the model that the recipe starts with."""
+        import torch
+
+        path = self.folder / "checkpoint.pt"
+        if not path.exists():
+            if self.recipe.start:
+                self._start(folder_of(cat, self.recipe.start))
+            return
+        body = torch.load(path, map_location=self.device, weights_only=False)
+        if (body["recipe"], body["lock"]) != (self.recipe.digest, self.stream.reader.digest):
+            raise Corrupt(f"{path} is of another recipe or lock; remove the folder to train again")
+        self.model.load_state_dict(body["model"])
+        self.optimizer.load_state_dict(body["optimizer"])
+        self.stream.load(body["stream"])
+        self.step, self.losses, self.served = body["step"], body["losses"], body["served"]
+        self.extra.update(body["extra"])
+
+    def _start(self, folder: Path) -> None:
+        import torch
+
+        if not (folder / "state.pt").exists():
+            raise NotFound("proxy model", self.recipe.start, [], f"no finished run in {folder.parent}")
+        body = torch.load(folder / "state.pt", map_location=self.device, weights_only=False)
+        try:
+            self.model.load_state_dict(body["model"])
+        except RuntimeError:
+            raise Corrupt(f"proxy model {self.recipe.start} has another size or vocabulary than this run") from None
+        self.optimizer.load_state_dict(body["optimizer"])
+
+    def _write_trace(self) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet
+
+        if not self.trace:
+            return
+        columns = [np.concatenate(held) for held in zip(*self.trace, strict=True)]
+        table = pa.table(dict(zip(("step", "_index", "tokens", "loss"), columns, strict=True)))
+        (self.folder / "traces").mkdir(exist_ok=True)
+        pa.parquet.write_table(table, self.folder / "traces" / f"{self.step:08d}.parquet")
+        self.trace = []
+
+    def finish(self, results: dict[str, float], tokens: Tokens) -> Outcome:
+        """Keep the model and its optimizer, drop the checkpoint."""
+        import torch
+
+        self._write_trace()
+        self.model.save_pretrained(self.folder)
+        torch.save(
+            {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}, self.folder / "state.pt"
+        )
+        size = sum(p.numel() for p in self.model.parameters())
+        whole = max(1, int(self.served.sum()))
+        shares = {part: count / whole for part, count in enumerate(self.served.tolist())}
+        made = Outcome(
+            self.step, size, results, self.losses, shares, self.stream.skipped, self.diverged, dict(self.extra)
+        )
+        facts = {
+            "mix": self.stream.reader.ref, "lock": self.stream.reader.digest, "recipe": self.recipe.model_dump(),
+            "steps": made.steps, "parameters": size, "results": results, "losses": self.losses, "diverged": self.diverged,
+            "token_shares": shares, "held_out_rows_skipped": made.skipped, "vocabulary": tokens.vocabulary,
+        }  # fmt: skip
+        (self.folder / "run.json").write_bytes(orjson.dumps(facts, option=orjson.OPT_NON_STR_KEYS))
+        (self.folder / "checkpoint.pt").unlink(missing_ok=True)
+        return made
+
+
+def token_losses(model: Any, inputs: Any) -> Any:
+    """(sequences, context - 1) losses of the next token."""
+    import torch
+
+    logits = model(input_ids=inputs, use_cache=False).logits[:, :-1].float()
+    flat = torch.nn.functional.cross_entropy(
+        logits.reshape(-1, logits.shape[-1]), inputs[:, 1:].reshape(-1), reduction="none"
+    )
+    return flat.view(inputs.shape[0], -1)
+
+
+def evaluate(model: Any, windows: np.ndarray, device: str = "cpu", batch: int = 32) -> float:
+    """Mean loss of a token over all windows."""
+    import torch
+
+    model.eval()
+    total, count = 0.0, 0
+    with torch.no_grad():
+        for at in range(0, len(windows), batch):
+            inputs = torch.from_numpy(windows[at : at + batch].astype(np.int64)).to(device)
+            each = token_losses(model, inputs)
+            total, count = total + float(each.double().sum()), count + each.numel()
+    return total / count
+
+
+def diverging(losses: list[float], vocabulary: int, window: int = 20) -> bool:
+    """Not finite, or for `window` steps on average worse than a guess among all tokens by more than a tenth."""
+    if not math.isfinite(losses[-1]):
+        return True
+    return len(losses) >= window and float(np.mean(losses[-window:])) > 1.1 * math.log(vocabulary)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process a run; the lock falls with the process that held it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / "lock", "w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Busy(f"{folder.name} is being trained by another process; wait for it") from None
+        yield
