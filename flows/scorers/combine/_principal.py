@@ -14,7 +14,8 @@ def moments(parts: Iterable[np.ndarray]) -> tuple[int, np.ndarray, np.ndarray]:
         if not len(part):
             continue
         own, centre = len(part), part.mean(axis=0)
-        around = (part - centre).T @ (part - centre)
+        with np.errstate(over="ignore", invalid="ignore"):  # squares may overflow; who reads the covariance looks
+            around = (part - centre).T @ (part - centre)
         if not count:
             count, mean, spread = own, centre, around
             continue

@@ -57,6 +57,8 @@ def fit(scan: Scan, ctx: Context) -> dict[str, Any]:
 
 def rotated(covariance: np.ndarray, most: int = DIMENSIONS) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Deviation of each column (zero: constant), the components of their correlation, and the variances of these."""
+    if not np.isfinite(covariance).all():
+        raise BadInput("odis: a column holds values whose squares overflow; put it on another scale or leave it out")
     scale = np.sqrt(np.maximum(np.diag(covariance), 0))
     scale = np.where(scale > 1e-12 * max(scale.max(initial=0), 1e-300), scale, 0)
     weight = np.divide(1, scale, out=np.zeros_like(scale), where=scale > 0)
