@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -184,9 +185,15 @@ def list_trials(cat: Catalog, mix: str | None = None) -> list[Trial]:
     return [t for t in held if parse_ref(t.mix).name == name and version in (None, parse_ref(t.mix).version)]
 
 
-def trials_of(cat: Catalog, parts: Sequence[str], mix: str | None = None) -> Trials:
-    """Recorded trials whose mixes are made of these parts alone, at the last step of each run, as mixers read them."""
-    usable = [t for t in list_trials(cat, mix) if t.status == "done" and set(t.weights) <= set(parts)]
+def trials_of(cat: Catalog, parts: Sequence[str], mix: str | None = None, models: str | None = None) -> Trials:
+    """Recorded trials whose mixes are made of these parts alone, at the last step of each run, as mixers read them.
+
+    models: a pattern such as "*-1m-*"; runs of another size or recipe are not to be compared.
+    """
+    usable = [
+        t for t in list_trials(cat, mix)
+        if t.status == "done" and set(t.weights) <= set(parts) and (models is None or fnmatchcase(t.model, models))
+    ]  # fmt: skip
     last: dict[tuple[str, str, int], Trial] = {}
     for trial in usable:
         key = (trial.lock, trial.model, trial.seed)

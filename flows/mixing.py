@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,27 +59,22 @@ def weigh(
 ) -> Weighed:
     """Weights of the parts of a spec that have no fixed budget. Changes nothing in the catalog.
 
-    trials: a table of runs, see `read_trials`, or "catalog" for those recorded on mixes of these parts. goal: the result in it that is improved; better: "lower" or "higher".
+    trials: a table of runs, see `read_trials`, or "catalog" for those recorded on mixes of these parts ("catalog:*-1m-*":
+    those of models with such a name). goal: the result in it that is improved; better: "lower" or "higher".
     """
     plugin = get_mixer(mixer)
     parsed = plugin.parse_params(params or {})
-    body, made, at = _open_parts(spec)
-    names = [part_name(made.parts[number]) for number in at]
-    if doubled := [name for name in names if names.count(name) > 1]:
-        raise BadInput(f"mix {made.name}: two parts are called {doubled[0]}; give them names: name: ...")
     if better not in ("lower", "higher"):
         raise BadInput(f"better is lower or higher, not {better!r}")
-    supply, budget = _supply(cat, made, at)
-    task = Task(
-        tuple(names), supply, parsed, budget, goal, better,
-        _trials(cat, trials, names) if trials else None,
-        np.array([made.parts[number].max_epochs for number in at]), seed,
-    )  # fmt: skip
+    body, task, at = open_task(cat, spec)
+    names = list(task.parts)
+    held = _trials(cat, trials, names) if trials else None
+    task = replace(task, params=parsed, goal=goal, better=better, trials=held, seed=seed)
     answer = plugin.answer(task)
     rows = [
         {"part": name, "weight": float(weight), "proportional": float(natural),
-         "epochs": float(weight * budget / held) if budget else None}
-        for name, weight, natural, held in zip(names, answer.weights, task.natural, supply, strict=True)
+         "epochs": float(weight * task.budget / held) if task.budget else None}
+        for name, weight, natural, held in zip(names, answer.weights, task.natural, task.supply, strict=True)
     ]  # fmt: skip
     for number, weight in zip(at, answer.weights, strict=True):
         body["parts"][number]["weight"] = float(f"{weight:.6g}")
@@ -88,12 +83,25 @@ def weigh(
     return Weighed(mixer, body, rows, answer)
 
 
+def open_task(cat: Catalog, spec: str | Path | dict[str, Any]) -> tuple[dict[str, Any], Task, list[int]]:
+    """The spec with even weights at its open parts, what a mixer is told of those, and which parts they are."""
+    body, made, at = _open_parts(spec)
+    names = [part_name(made.parts[number]) for number in at]
+    if doubled := [name for name in names if names.count(name) > 1]:
+        raise BadInput(f"mix {made.name}: two parts are called {doubled[0]}; give them names: name: ...")
+    supply, budget = _supply(cat, made, at)
+    caps = np.array([made.parts[number].max_epochs for number in at])
+    return body, Task(tuple(names), supply, None, budget, caps=caps), at
+
+
 def _trials(cat: Catalog, source: str | Path, names: list[str]) -> Trials:
-    if str(source) != "catalog":
+    """A table, or the recorded trials: "catalog", or "catalog:PATTERN" for models whose name matches."""
+    kind, _, pattern = str(source).partition(":")
+    if kind != "catalog":
         return read_trials(source, names)
     from catalog.trials import trials_of
 
-    return trials_of(cat, names)
+    return trials_of(cat, names, models=pattern or None)
 
 
 def _open_parts(spec: str | Path | dict[str, Any]) -> tuple[dict[str, Any], Spec, list[int]]:

@@ -8,7 +8,7 @@ from fractions import Fraction
 from math import floor
 
 from catalog.errors import BadInput
-from catalog.mixes.spec import Spec, label
+from catalog.mixes.spec import Spec, Stage, label, part_name
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,33 @@ def items(spec: Spec, supplies: Sequence[Supply]) -> list[int]:
             counts[number] = count
     for number, count in enumerate(counts):
         _check(spec, number, supplies[number], count)
+    return counts
+
+
+def stage_items(spec: Spec, stage: Stage, supplies: Sequence[Supply], given: Sequence[int]) -> list[int]:
+    """Items that a stage serves of every part, when the parts gave `given` before it; caps hold over all stages."""
+    weights = [Fraction(str(stage.weights.get(part_name(part), 0))) for part in spec.parts]
+    used = [number for number, weight in enumerate(weights) if weight]
+    left = [max(0, _cap(spec, number, supply) - given[number]) for number, supply in enumerate(supplies)]
+    sizes = [_size(spec, supply) for supply in supplies]
+    if stage.total is None:
+        total = min(left[number] * sizes[number] / weights[number] for number in used) * sum(weights)
+    else:
+        total = Fraction(stage.total)
+    shares = [total * weights[number] / sum(weights) / sizes[number] for number in used]
+    rounded = _largest_remainder(shares) if spec.unit == "samples" and stage.total else [floor(s) for s in shares]
+    counts = [0] * len(weights)
+    for number, count in zip(used, rounded, strict=True):
+        counts[number] = count
+        place = f"mix {spec.name}: stage {stage.name}: {label(number, spec.parts[number])}"
+        if count > left[number]:
+            raise BadInput(
+                f"{place} is short of {float((count - left[number]) * sizes[number]):,.0f} {spec.unit}: max_epochs "
+                f"{spec.parts[number].max_epochs:g} of {supplies[number].rows:,} samples leave {left[number]:,} after "
+                "what earlier stages take; raise max_epochs, lower its weight or the total, or add rows"
+            )
+        if count < 1:
+            raise BadInput(f"{place} would serve less than one sample; raise its weight or the total")
     return counts
 
 

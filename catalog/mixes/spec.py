@@ -4,14 +4,18 @@
     unit: samples            # what weights and `total` count: samples | tokens
     total: 20000             # leave out: as much as max_epochs allows (with weights), else every row once
     seed: 7
-    order: {shuffle: full}   # full | none (table order)
+    order: {shuffle: full}   # full | blocks | none (table order); or by a column, see OrderSpec
     parts:
       - {dataset: alpaca-l2@v1, where: "ifd > 0.3", weight: 3, max_epochs: 2}
       - {dataset: gsm8k-l2, weight: 1}
       - {selection: good-pages, samples: 5000}
 
 Weights are shares of what the parts with a fixed budget (`samples`, `tokens`) leave. A part with neither, in a spec
-without weights, gives every row once.
+without weights, gives every row once. With `stages` the weights stand there instead, by the parts' names:
+
+    stages:
+      - {name: broad, total: 15000, weights: {alpaca-l2: 1, good-pages: 4}}
+      - {name: final, total: 5000, weights: {alpaca-l2: 2, gsm8k-l2: 1}, order: {by: ifd}}
 """
 
 from __future__ import annotations
@@ -21,11 +25,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from catalog.errors import BadInput
+from catalog.errors import BadInput, NotFound
 from catalog.refs import check_name, parse_ref
 
-LATER = ("blocks", "sorted", "folding", "curriculum", "buckets")
 MOST_PARTS = 1024
+MOST_STAGES = 256
 
 
 class Part(BaseModel):
@@ -46,11 +50,43 @@ class Part(BaseModel):
 
 
 class OrderSpec(BaseModel):
-    """How the rows of a part are ordered."""
+    """How the rows of a part are ordered.
+
+    shuffle says which row comes when: full; none, table order; blocks, runs of `size` neighbouring rows in shuffled
+    order, `buffer` runs shuffled together. by orders what a stage takes from a part, epoch by epoch, by a column:
+    folds deals it into so many passes (DELT), noise moves a row by at most about that share of the epoch, buckets cuts
+    it into runs of so many rows alike and shuffles the runs.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     shuffle: str = "full"
+    size: int | None = Field(None, ge=1, le=1 << 24)
+    buffer: int | None = Field(None, ge=1, le=1 << 16)
+    by: str | None = None
+    direction: Literal["ascending", "descending"] = "ascending"
+    folds: int | None = Field(None, ge=1, le=100_000)
+    noise: float | None = Field(None, ge=0, le=1)
+    buckets: int | None = Field(None, ge=2)
+
+    def written(self) -> dict[str, Any]:
+        """As a lock keeps it: the shuffle, and what else was asked for."""
+        return {"shuffle": self.shuffle, **self.model_dump(exclude_defaults=True)}
+
+
+class Stage(BaseModel):
+    """A stretch of a mix with its own weights: `total` items in the unit of the mix, as much as the caps allow without.
+
+    fresh: every part begins a new epoch, so that rows served before may come again (within max_epochs).
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    total: int | None = Field(None, ge=1)
+    weights: dict[str, float]
+    order: OrderSpec | None = None
+    fresh: bool = False
 
 
 class Spec(BaseModel):
@@ -66,6 +102,7 @@ class Spec(BaseModel):
     order: OrderSpec = Field(default_factory=OrderSpec)
     tokens: str = "tokens"  # alias of the column that counts tokens
     parts: list[Part]
+    stages: list[Stage] | None = None
 
 
 def load_spec(source: str | Path | dict[str, Any] | Spec) -> Spec:
@@ -117,9 +154,9 @@ def write_spec(body: dict[str, Any], path: str | Path) -> None:
 
 
 def _where(loc: tuple[int | str, ...]) -> str:
-    """("parts", 0, "weight") -> "part 1: weight"."""
-    if len(loc) > 1 and loc[0] == "parts" and isinstance(loc[1], int):
-        return ": ".join([f"part {loc[1] + 1}", *(str(item) for item in loc[2:])])
+    """("parts", 0, "weight") -> "part 1: weight"; stages likewise."""
+    if len(loc) > 1 and loc[0] in ("parts", "stages") and isinstance(loc[1], int):
+        return ": ".join([f"{str(loc[0])[:-1]} {loc[1] + 1}", *(str(item) for item in loc[2:])])
     return ".".join(str(item) for item in loc) or "spec"
 
 
@@ -135,10 +172,7 @@ def label(number: int, part: Part) -> str:
 
 def _checked(spec: Spec) -> Spec:
     check_name(spec.name)
-    if spec.order.shuffle in LATER:
-        raise BadInput(f"mix {spec.name}: order {spec.order.shuffle!r} is not available; use shuffle: full or none")
-    if spec.order.shuffle not in ("full", "none"):
-        raise BadInput(f"mix {spec.name}: shuffle is full or none, not {spec.order.shuffle!r}")
+    _check_order(f"mix {spec.name}", spec.order)
     if not spec.parts:
         raise BadInput(f"mix {spec.name} has no parts; name at least one dataset")
     if len(spec.parts) > MOST_PARTS:
@@ -147,6 +181,9 @@ def _checked(spec: Spec) -> Spec:
         raise BadInput(f"mix {spec.name}: total {spec.total} serves nothing; give at least 1 or leave it out")
     for number, part in enumerate(spec.parts):
         _check_part(spec.name, label(number, part), part)
+    if spec.stages is not None:
+        check_stages(spec, spec.stages)
+        return spec
     weighted = [part.weight is not None for part in spec.parts]
     for number, part in enumerate(spec.parts):
         if any(weighted) and part.weight is None and part.samples is None and part.tokens is None and not part.copies:
@@ -157,6 +194,55 @@ def _checked(spec: Spec) -> Spec:
     if spec.total is not None and not any(weighted):
         raise BadInput(f"mix {spec.name}: total is divided by weights, and no part has a weight; add them")
     return spec
+
+
+def _check_order(place: str, order: OrderSpec) -> None:
+    if order.shuffle not in ("full", "blocks", "none"):
+        raise BadInput(f"{place}: shuffle is full, blocks or none, not {order.shuffle!r}")
+    if order.shuffle != "blocks" and (order.size or order.buffer):
+        raise BadInput(f"{place}: size and buffer belong to shuffle: blocks; add it or leave them out")
+    ways = [name for name in ("folds", "noise", "buckets") if getattr(order, name) is not None]
+    if order.by is None and (ways or order.direction != "ascending"):
+        raise BadInput(f"{place}: {(ways or ['direction'])[0]} needs the column the rows are ordered by; add by: COLUMN")
+    if len(ways) > 1:
+        raise BadInput(f"{place}: {' and '.join(ways)} contradict each other; keep one")
+    if order.by is not None and order.shuffle == "none":
+        raise BadInput(f"{place}: shuffle: none and by: {order.by} contradict each other; keep one")
+
+
+def check_stages(spec: Spec, stages: list[Stage]) -> None:
+    """Refuse stages that contradict the rest of the spec."""
+    if not stages or len(stages) > MOST_STAGES:
+        raise BadInput(f"mix {spec.name} has {len(stages)} stages; write 1 to {MOST_STAGES}, or leave stages out")
+    if spec.total is not None:
+        raise BadInput(f"mix {spec.name}: total and stages contradict each other; give every stage its total")
+    names = [part_name(part) for part in spec.parts]
+    for number, part in enumerate(spec.parts):
+        if any(value is not None for value in (part.weight, part.samples, part.tokens, part.copies)):
+            raise BadInput(f"mix {spec.name}: {label(number, part)}: in a mix of stages the weights stand in the stages")
+        if names.index(names[number]) != number:
+            raise BadInput(f"mix {spec.name}: two parts are called {names[number]}; give them a name: each")
+    for stage in stages:
+        place = f"mix {spec.name}: stage {stage.name}"
+        if [other.name for other in stages].count(stage.name) > 1:
+            raise BadInput(f"{place} is there twice; give every stage its own name")
+        for name, weight in stage.weights.items():
+            if name not in names:
+                raise NotFound(f"part of mix {spec.name} (stage {stage.name})", name, names)
+            if not 0 <= weight < float("inf"):
+                raise BadInput(f"{place}: weight {weight:g} of {name} is not a number from 0 up")
+        if not any(stage.weights.values()):
+            raise BadInput(f"{place} gives no part a weight above 0; add one or remove the stage")
+        if stage.order is not None:
+            _check_order(place, stage.order)
+            if stage.order.by is None and stage.order.shuffle != spec.order.shuffle and stage.order.shuffle != "none":
+                raise BadInput(
+                    f"{place}: shuffle: {stage.order.shuffle} is chosen once for the whole mix; write it in the mix's "
+                    "order, or order the stage by a column"
+                )
+    idle = [name for name in names if not any(stage.weights.get(name) for stage in stages)]
+    if idle:
+        raise BadInput(f"mix {spec.name}: no stage gives part {idle[0]} a weight; add one or remove the part")
 
 
 def _check_part(mix: str, name: str, part: Part) -> None:

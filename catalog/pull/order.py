@@ -167,6 +167,13 @@ def whole(counts: Sequence[int]) -> Segment:
     return Segment(0, total, tuple(int(count) for count in counts), (0,) * len(counts))
 
 
+def chained(before: Sequence[Segment], counts: Sequence[int], cursors: Sequence[int]) -> Segment:
+    """The segment that serves counts[p] items of every part after others, each part from its cursor on."""
+    start = before[-1].start + before[-1].length if before else 0
+    made = whole(counts)
+    return Segment(start, made.length, made.counts, tuple(int(cursor) for cursor in cursors))
+
+
 class Order:
     """The order of a mix: index -> (part, item of that part), and how many items of each part precede an index."""
 
@@ -210,3 +217,8 @@ class Order:
         parts = np.arange(len(segment.counts))
         given = self._wheel(at).served(parts, np.full(len(parts), index - segment.start))
         return (given + np.array(segment.cursors, np.int64)).tolist()
+
+    def ranges(self) -> list[list[tuple[int, int]]]:
+        """For every segment, the items [begin, end) that each part gives in it."""
+        ends = [self.served(segment.start + segment.length) for segment in self.segments]
+        return [list(zip(segment.cursors, end, strict=True)) for segment, end in zip(self.segments, ends, strict=True)]

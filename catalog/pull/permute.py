@@ -28,7 +28,8 @@ def round_keys(seed: int, key: str, epoch: int) -> np.ndarray:
     return np.frombuffer(hashlib.shake_256(text).digest(8 * ROUNDS), "<u8").astype(np.uint64)
 
 
-def _mixed(value: np.ndarray, key: np.uint64) -> np.ndarray:
+def mixed(value: np.ndarray, key: np.uint64 | np.ndarray) -> np.ndarray:
+    """SplitMix64 of a value under a key."""
     z = value * ODD + key
     z = (z ^ (z >> S30)) * MIX1
     z = (z ^ (z >> S27)) * MIX2
@@ -44,7 +45,7 @@ def _forward(x: np.ndarray, keys: np.ndarray, a: np.uint64, b: np.uint64) -> np.
     left, right = x % a, x // a
     for number, key in enumerate(keys):
         side = b if number % 2 else a
-        left, right = right, (left + _mixed(right, key) % side) % side
+        left, right = right, (left + mixed(right, key) % side) % side
     return left + a * right  # an even number of rounds: left is below a again
 
 
@@ -52,7 +53,7 @@ def _backward(x: np.ndarray, keys: np.ndarray, a: np.uint64, b: np.uint64) -> np
     left, right = x % a, x // a
     for number in reversed(range(len(keys))):
         side = b if number % 2 else a
-        left, right = (right + side - _mixed(left, keys[number]) % side) % side, left
+        left, right = (right + side - mixed(left, keys[number]) % side) % side, left
     return left + a * right
 
 
@@ -62,12 +63,12 @@ def _walk(step, positions: np.ndarray, rows: int, keys: np.ndarray) -> np.ndarra
     a, b = _sides(rows)
     out = step(np.asarray(positions).astype(np.uint64), keys, a, b)
     while (outside := np.flatnonzero(out >= np.uint64(rows))).size:
-        out[outside] = step(out[outside], keys, a, b)
+        out[outside] = step(out[outside], keys if keys.ndim == 1 else keys[:, outside], a, b)
     return out.astype(np.int64)
 
 
 def permute(positions: np.ndarray, rows: int, keys: np.ndarray) -> np.ndarray:
-    """Image of each position under the permutation of [0, rows) that the keys name."""
+    """Image of each position under the permutation of [0, rows) that the keys name: twelve, or twelve a position."""
     return _walk(_forward, positions, rows, keys)
 
 
