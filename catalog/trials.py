@@ -185,6 +185,18 @@ def list_trials(cat: Catalog, mix: str | None = None) -> list[Trial]:
     return [t for t in held if parse_ref(t.mix).name == name and version in (None, parse_ref(t.mix).version)]
 
 
+def find_trial(cat: Catalog, name: str) -> Trial:
+    """By id, the beginning of an id (6 characters and more), or the name of its model: the last step of it."""
+    held = list_trials(cat)
+    found = [t for t in held if t.model == name] or [t for t in held if len(name) > 5 and t.id.startswith(name)]
+    if not found:
+        known = [t.model for t in held if t.model]
+        raise NotFound("trial", name, known, "see `strata trial list`")
+    if len({t.id for t in found}) > 1 and not found[0].model == name:
+        raise BadInput(f"{len(found)} trials begin with {name}; give more of the id")
+    return max(found, key=lambda t: t.step)
+
+
 def trials_of(cat: Catalog, parts: Sequence[str], mix: str | None = None, models: str | None = None) -> Trials:
     """Recorded trials whose mixes are made of these parts alone, at the last step of each run, as mixers read them.
 

@@ -1,4 +1,4 @@
-"""strata trial add|list|show|compare."""
+"""strata trial add|list|show|design|run|compare."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ui.cli.mix import flat
-from ui.cli.output import Json, emit, facts, note, opened, table
+from ui.cli.output import Json, emit, facts, note, opened, pairs, table
 
 
 def add(
@@ -60,6 +60,97 @@ def list_(
     rows = [{**row, "results": len(row["results"])} for row in held]
     columns = ["id", "mix", "model", "step", "seed", "tokens", "results", "status", "created"]
     emit(json, held, lambda: table(rows, columns, empty="no trial is recorded yet"))
+
+
+def design(
+    spec: Annotated[str, typer.Argument(metavar="SPEC.yaml", help="Mix spec; its parts without a budget are varied.")],
+    runs: Annotated[int, typer.Option(metavar="N", help="Mixes to draw.")] = 16,
+    seed: Annotated[int, typer.Option(help="Start of the random numbers: the same seed, the same mixes.")] = 0,
+    held_out: Annotated[float, typer.Option(metavar="SHARE", help="Contents that no run is trained on.")] = 0.1,
+    strength: Annotated[
+        tuple[float, float],
+        typer.Option(metavar="LOW HIGH", help="Dirichlet strengths: low gives single parts, high the parts' shares."),
+    ] = (0.1, 5.0),
+    temperature: Annotated[float, typer.Option(help="Exponent of the parts' shares: 0 even, 1 as they are.")] = 0.5,
+    into: Annotated[str | None, typer.Option(metavar="DIR", help="Folder of the specs; default design-NAME.")] = None,
+    json: Json = False,
+) -> None:
+    """Draw mixes of the same parts for proxy runs and write their specs. Changes nothing in the catalog.
+
+    Example: strata trial design pretrain.yaml --runs 64 --seed 0
+    """
+    from flows.proxy.design import make_design, read_design
+
+    folder = make_design(opened(), spec, into, runs=runs, seed=seed, held_out=held_out, strengths=strength,
+                         temperature=temperature)  # fmt: skip
+    held = read_design(folder)
+    rows = [{"spec": run["spec"], **run["weights"]} for run in held["runs"]]
+
+    def human() -> None:
+        table(rows, ["spec", *held["parts"]])
+        note(f"{folder}/ is written; train it: strata trial run {folder}")
+
+    emit(json, {"folder": str(folder), **held}, human)
+
+
+def run(
+    what: Annotated[
+        list[str], typer.Argument(metavar="DESIGN|MIX@vN", help="A folder of `trial design`, or published mixes.")
+    ],
+    size: Annotated[str, typer.Option(help="Model: 256k, 1m, 3m, 10m, 30m, 60m, 100m.")] = "1m",
+    tokens: Annotated[int, typer.Option(metavar="T", help="Training tokens of a run.")] = 1_000_000,
+    seed: Annotated[list[int] | None, typer.Option(metavar="S", help="Seed; repeat for more runs of each mix.")] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KEY=VALUE", help="More of the recipe: rate, reduced, schedule, context, batch, start ..."
+        ),
+    ] = None,
+    workers: Annotated[int, typer.Option(metavar="N", help="Runs at a time, a process each.")] = 1,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    json: Json = False,
+) -> None:
+    """Train proxy models on mixes and record them as trials; what has one is left, what was killed goes on.
+
+    Example: strata trial run design-pretrain --size 1m --tokens 2000000 --seed 0 --seed 1 --workers 2
+             strata trial run even@v1 tuned@v1 --size 256k --tokens 300000
+    """
+    from pathlib import Path
+
+    from flows.proxy.design import run_design
+    from flows.proxy.recipe import make_recipe
+    from flows.proxy.runs import run_trials
+
+    cat, seeds, more = opened(), seed or [0], pairs(param or [], "--param")
+    if len(what) == 1 and Path(what[0], "design.json").exists():
+        held = run_design(cat, what[0], seeds=seeds, workers=workers, device=device, say=note, size=size,
+                          tokens=tokens, **more)  # fmt: skip
+    else:
+        recipes = [make_recipe(size=size, tokens=tokens, seed=number, **more) for number in seeds]
+        runs = [(mix, made) for made in recipes for mix in what]
+        held = run_trials(cat, runs, workers=workers, device=device, say=note)
+    rows = [_row(trial) for trial in held]
+    shown = [{**row, **row["results"]} for row in rows]
+    columns = ["mix", "seed", "status", *sorted({name for row in rows for name in row["results"]})]
+    emit(json, rows, lambda: table(shown, columns))
+
+
+def show(
+    trial: Annotated[str, typer.Argument(metavar="ID|MODEL", help="Id of a trial, its beginning, or a model's name.")],
+    json: Json = False,
+) -> None:
+    """Show one run: what it was served, what it measured, and where its model is.
+
+    Example: strata trial show pretrain-r003-v1-1m-8f31c2aa-s0
+    """
+    from catalog.trials import find_trial
+
+    cat = opened()
+    held = _row(find_trial(cat, trial))
+    folder = cat.settings.home / "models" / held["model"]
+    if held["model"] and (folder / "model.safetensors").exists():
+        held["folder"] = str(folder)
+    emit(json, held, lambda: facts(flat(held)))
 
 
 def compare(
