@@ -84,7 +84,7 @@ def _settle(
             if fragment_id not in ready and (found := _realign(cat, table, fragment, ids, values, fields)) is not None:
                 ready[fragment_id] = found
     numbers = field_ids(table)
-    wanted = {numbers[name] for name in fields.names}
+    wanted = {number for name in fields.names for number in numbers[name]}
     for fragment_id, file in list(ready.items()):
         held = {field for data in current[fragment_id].metadata.files for field in data.fields}
         if held & wanted:

@@ -180,16 +180,24 @@ def file_size(uri: str, name: str, storage: dict[str, str] | None) -> int:
     return os.path.getsize(f"{uri}/data/{name}")
 
 
-def field_ids(table: lance.LanceDataset) -> dict[str, int]:
-    """Top-level field ids by column name."""
-    return {field.name(): field.id() for field in table.lance_schema.fields()}
+def field_ids(table: lance.LanceDataset) -> dict[str, tuple[int, ...]]:
+    """Ids of the stored fields of each column: one, but for structs and lists, which are stored by their leaves."""
+    return {field.name(): tuple(_leaves(field)) for field in table.lance_schema.fields()}
 
 
-def with_column_file(meta: FragmentMetadata, file: ColumnFile, ids: dict[str, int]) -> FragmentMetadata:
+def _leaves(field: Any) -> Iterator[int]:
+    children = field.children()
+    if not children:
+        yield field.id()
+    for child in children:
+        yield from _leaves(child)
+
+
+def with_column_file(meta: FragmentMetadata, file: ColumnFile, ids: dict[str, tuple[int, ...]]) -> FragmentMetadata:
     """The newest metadata of a fragment with a column file attached; fields it replaces leave their old file."""
     if file.rows != meta.physical_rows:
         raise Corrupt(f"column file {file.path} has {file.rows} rows, fragment {meta.id} has {meta.physical_rows}")
-    fields = [ids[name] for name in file.columns]
+    fields = [field for name in file.columns for field in ids[name]]
     files = []
     for held in meta.files:
         kept = [-2 if field in fields else field for field in held.fields]
