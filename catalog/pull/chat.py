@@ -11,6 +11,7 @@ A template that prints today's date would make a sequence depend on the day: pin
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from datetime import date as Date
 from datetime import datetime
@@ -48,7 +49,7 @@ class ChatTemplate:
     @property
     def marked(self) -> bool:
         """Whether it says itself what the model writes."""
-        return "generation %}" in self.text.replace("endgeneration %}", "").replace("-%}", "%}")
+        return re.search(r"\{%[-+]?\s*generation\s*[-+]?%\}", self.text) is not None
 
     def columns(self, reader: MixReader) -> list[str]:
         held = {name for own in reader.sources.own for name in own}

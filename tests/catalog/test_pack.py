@@ -13,7 +13,7 @@ from catalog.mixes import publish
 from catalog.pull import packing
 from catalog.pull.pack import pack
 from catalog.pull.packed import IGNORED, Place
-from catalog.testing import append_texts, attach_columns, sentences, tiny_tokenizer
+from catalog.testing import append_texts, attach_columns, sentences, text_dataset, tiny_tokenizer
 
 LENGTH, WINDOW = 96, 32
 
@@ -220,3 +220,33 @@ def test_what_is_refused(store, folder, tmp_path):
         pack(reader, folder, 1)
     with pytest.raises(BadInput, match="rank 2 of 2"):
         list(packed.batches(4, rank=2, world=2))
+
+
+def test_chats_are_packed_with_the_loss_on_their_answers(cat, tmp_path):
+    marks = ("<s>", "</s>", "<|im_start|>", "<|im_end|>")
+    folder = tiny_tokenizer(tmp_path / "tokenizer", marks)
+    turns = [
+        [{"role": "user", "content": question}, {"role": "assistant", "content": f"Answer {number}"}]
+        for number, question in enumerate(sentences(40, low=3, high=9))
+    ]
+    turns.append([{"role": "user", "content": "long " * 300}, {"role": "assistant", "content": "never reached"}])
+    text_dataset(cat, tmp_path, "chat", [{"messages": held} for held in turns], kind="chat")
+    publish(cat, {"name": "m", "parts": [{"dataset": "chat"}]})
+    packed = pack(cat.mix("m"), folder, LENGTH, window=WINDOW, chat="chatml")
+    answers, decode = set(), packed.tokenizer.raw.decode
+    for batch in all_of(packed):
+        for row, begin, count, *_ in batch.sources.tolist():
+            labels = batch.labels[row, begin : begin + count]
+            answers.add(decode(labels[labels != IGNORED].tolist(), skip_special_tokens=False))
+            shown = decode(batch.input_ids[row, begin : begin + count].tolist(), skip_special_tokens=False)
+            assert shown.startswith("<|im_start|>user\n")
+    assert answers == {f"Answer {number}<|im_end|>\n" for number in range(40)} | {""}
+    with pytest.raises(BadInput, match="lengths counts the tokens of `text`"):
+        pack(cat.mix("m"), folder, LENGTH, chat="chatml", lengths="tokens")
+    with pytest.raises(BadInput, match="the state has packing"):
+        other = pack(cat.mix("m"), folder, LENGTH, window=WINDOW, chat="mistral")
+        other.place_of(packed.state(Place(0, 0, 0)))
+    text_dataset(cat, tmp_path, "web", sentences(5))
+    publish(cat, {"name": "n", "parts": [{"dataset": "web"}]})
+    with pytest.raises(BadInput, match="has no messages"):
+        pack(cat.mix("n"), folder, LENGTH, chat="chatml")
