@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 from catalog.mixes.lock import load_lock
+from catalog.mixes.orders import epochs
 from catalog.pull.fetch import take_rows
 from catalog.pull.layout import Layout
 from catalog.pull.sources import Sources, open_sources
@@ -60,7 +61,7 @@ class _Side:
         layout = Layout.from_lock(lock, cat.settings.locks, verify=False)
         self.rows: dict[str, np.ndarray] = {}
         for number, part in enumerate(lock["parts"]):
-            served = _served(layout, number, lock["totals"]["parts"][number]["samples"])
+            served = _served(layout, number)
             held = self.rows.get(part["dataset_id"], np.empty(0, np.int64))
             every = np.sort(np.concatenate([held, served]))  # several times faster here than np.union1d
             self.rows[part["dataset_id"]] = every[np.diff(every, prepend=-1) > 0]
@@ -71,12 +72,17 @@ class _Side:
         return sum(len(rows) for rows in self.rows.values())
 
 
-def _served(layout: Layout, number: int, samples: int) -> np.ndarray:
+def _served(layout: Layout, number: int) -> np.ndarray:
     """Row ids that a part serves at least once."""
     rows = layout.parts[number].rows
-    if samples >= rows.rows:
+    ranges = [held[number] for held in layout.order.ranges()]
+    pieces = [piece for begin, end in ranges for piece in epochs(begin, end, rows.rows)]
+    if any(end - begin == rows.rows for begin, end in pieces):
         return rows.select(np.arange(rows.rows))
-    return np.concatenate([layout.rows_of(number, at, min(at + CHUNK, samples)) for at in range(0, samples, CHUNK)])
+    found = [
+        layout.rows_of(number, at, min(at + CHUNK, end)) for begin, end in pieces for at in range(begin, end, CHUNK)
+    ]
+    return np.concatenate([np.empty(0, np.int64), *found])
 
 
 def _read(side: _Side, dataset: str, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:

@@ -5,7 +5,8 @@ The same spec on the same store gives the same lock. Nothing here writes; `publi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,16 +16,21 @@ from sqlmodel import select
 
 from catalog.errors import BadInput, Corrupt, NotFound
 from catalog.meta.models import Mix
-from catalog.mixes.budget import Supply, items
+from catalog.mixes.budget import Supply
 from catalog.mixes.copies import with_copies
+from catalog.mixes.orders import by_position, epochs, order_items
 from catalog.mixes.parts import FoundPart, find_parts, licence_counts, scan
-from catalog.mixes.spec import Spec, label
+from catalog.mixes.spec import OrderSpec, Spec, label, part_name
+from catalog.mixes.stages import Planned, plan, stage_facts
 from catalog.mixes.verdicts import contamination_verdict, licence_verdict
 from catalog.pull.fetch import content_ids
-from catalog.pull.layout import ALGORITHMS, Layout, PartRows, digest_of, order_digest
-from catalog.pull.order import Order, whole
+from catalog.pull.layout import Layout, PartRows, digest_of, order_digest, orders_json, runs_of
+from catalog.pull.order import LARGEST, Order
 from catalog.pull.rowset import RowSet
+from catalog.pull.stored import Stored
 from catalog.refs import parse_ref
+from catalog.schema import table_schema
+from catalog.store import open_table
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -36,10 +42,11 @@ WITNESSES = 64
 
 @dataclass(frozen=True)
 class Draft:
-    """A lock and the row sets its side files will hold."""
+    """A lock and what its side files will hold."""
 
     lock: dict[str, Any]
     row_sets: list[RowSet]
+    orders: list[Stored]
 
 
 def draft(cat: Catalog, spec: Spec) -> Draft:
@@ -47,37 +54,109 @@ def draft(cat: Catalog, spec: Spec) -> Draft:
     spec = with_copies(cat, spec)
     parts = find_parts(cat, spec)
     _need_tokens(spec, parts)
-    supplies = [Supply(p.rows.rows, p.tokens if _has_tokens(p) else None) for p in parts]
-    counts = items(spec, supplies)
-    segment = whole(counts)
-    layout = Layout(Order([segment]), [PartRows(p.rows, p.key) for p in parts], spec.seed, spec.order.shuffle)
-    totals = [_totals(cat, layout, number, found, counts[number]) for number, found in enumerate(parts)]
-    every_token = [total["tokens"] for total in totals]
+    planned = plan(spec, [Supply(p.rows.rows, p.tokens if _has_tokens(p) else None) for p in parts])
+    order = Order([made.segment for made in planned])
+    if order.total > LARGEST:
+        raise BadInput(f"a mix of {order.total:,} items is past the limit of {LARGEST:,}; publish it as several mixes")
+    runs = runs_of(spec.order.model_dump())
+    layout = Layout(order, [PartRows(p.rows, p.key) for p in parts], spec.seed, spec.order.shuffle, runs)
+    tokens = [_tokens(cat, layout, number, found) for number, found in enumerate(parts)]
+    layout = replace(layout, stored=_stored(cat, spec, layout, planned, parts))
     lock = {
         "format": FORMAT,
         "name": spec.name,
-        "algorithms": dict(ALGORITHMS),
-        "spec": spec.model_dump(mode="json", exclude_none=True),
+        "algorithms": layout.algorithms,
+        "spec": spec_body(spec),
         "unit": spec.unit,
         "seed": spec.seed,
-        "order": spec.order.model_dump(),
+        "order": spec.order.written(),
         "parts": [_part(found) for found in parts],
-        "segments": [segment.to_json()],
-        "totals": {
-            "samples": layout.order.total,
-            "tokens": None if None in every_token else sum(every_token),
-            "token_column": spec.tokens,
-            "parts": [
-                {**total, "share": round(count / layout.order.total, 9)}
-                for total, count in zip(totals, counts, strict=True)
-            ],
-        },
+        "segments": [segment.to_json() for segment in order.segments],
+        "totals": totals(order, [found.rows.rows for found in parts], tokens, spec.tokens),
         "licences": licence_verdict(parts),
         "contamination": contamination_verdict(cat, parts),
     }
-    lock |= _sealed(cat, layout, parts)
+    if layout.stored:
+        lock["orders"] = orders_json(layout)
+    if spec.stages is not None:
+        facts = [_stage(made) for made in planned]
+        names, rows = [part_name(part) for part in spec.parts], [found.rows.rows for found in parts]
+        lock["stages"] = stage_facts(order, names, facts, rows, list(zip(*tokens, strict=True)))
+    datasets = {found.found.dataset.id: found.found.dataset for found in parts}
+    tables = {name: open_table(cat.table_uri(d), d.lance_version, cat.settings.storage) for name, d in datasets.items()}
+    lock |= sealed(layout, [tables[found.found.dataset.id] for found in parts])
     lock["digest"] = digest_of(lock)
-    return Draft(lock, [found.rows for found in parts])
+    return Draft(lock, [found.rows for found in parts], [held for kept in layout.stored.values() for held in kept])
+
+
+def spec_body(spec: Spec) -> dict[str, Any]:
+    """A spec as its lock keeps it."""
+    body = spec.model_dump(mode="json", exclude_none=True)
+    body["order"] = spec.order.written()
+    for stage, held in zip(body.get("stages", ()), spec.stages or (), strict=True):
+        if held.order is not None:
+            stage["order"] = held.order.written()
+    return body
+
+
+def _stage(made: Planned) -> dict[str, Any]:
+    stage = made.stage
+    return {"name": stage.name, "order": made.order.written(), "fresh": stage.fresh} if stage else {"name": "all"}
+
+
+def totals(order: Order, rows: Sequence[int], tokens: Sequence[Sequence[int | None]], column: str) -> dict[str, Any]:
+    """What the mix serves of every part. tokens[part][segment], None where they are not counted."""
+    served = [[end - begin for begin, end in ranges] for ranges in zip(*order.ranges(), strict=True)]
+    summed = [None if None in held else sum(value or 0 for value in held) for held in tokens]
+    return {
+        "samples": order.total,
+        "tokens": None if None in summed else sum(value or 0 for value in summed),
+        "token_column": column,
+        "parts": [
+            {
+                "samples": sum(counts),
+                "epochs": round(sum(counts) / held, 9),
+                "tokens": value,
+                "share": round(sum(counts) / order.total, 9),
+            }
+            for counts, held, value in zip(served, rows, summed, strict=True)
+        ],
+    }
+
+
+def _stored(
+    cat: Catalog, spec: Spec, layout: Layout, planned: list[Planned], parts: list[FoundPart]
+) -> dict[int, list[Stored]]:
+    """The orders by a column, and table order in a stage of a shuffled mix."""
+    out: dict[int, list[Stored]] = {}
+    for made, ranges in zip(planned, layout.order.ranges(), strict=True):
+        for number, (begin, end) in enumerate(ranges):
+            if begin == end or not needs_order(made.order, spec.order):
+                continue
+            found = parts[number]
+            values = part_values(cat, made.order, found, f"mix {spec.name}: {label(number, found.part)}")
+            out.setdefault(number, []).extend(order_items(layout, number, begin, end, made.order, values))
+    return out
+
+
+def needs_order(order: OrderSpec, base: OrderSpec) -> bool:
+    """Does a stage rearrange what the shuffle of the mix gives it?"""
+    return order.by is not None or (order.shuffle == "none" != base.shuffle)
+
+
+def part_values(cat: Catalog, order: OrderSpec, found: FoundPart, place: str) -> Any:
+    """What a part is ordered by, by position in its row set; its fingerprint is pinned with those of the filter."""
+    if order.by is None:
+        return pa.array(np.arange(found.rows.rows))
+    dataset = found.found.dataset
+    columns = {column.alias: column for column in cat.columns(dataset.name)}
+    own = table_schema(dataset.kind, dataset.tier).names
+    if order.by not in columns and order.by not in own:
+        raise NotFound(f"column of {dataset.name}", order.by, {*columns, *own}, f"{place} is ordered by it; score it")
+    if order.by in columns:
+        found.fingerprints[order.by] = columns[order.by].fingerprint
+    physical = columns[order.by].physical if order.by in columns else order.by
+    return by_position(scan(cat, found, [physical]), physical, found.rows)
 
 
 def _has_tokens(found: FoundPart) -> bool:
@@ -100,18 +179,26 @@ def _need_tokens(spec: Spec, parts: list[FoundPart]) -> None:
             raise BadInput(f"mix {spec.name}: {name} has no tokens; remove it or count it in samples")
 
 
-def _totals(cat: Catalog, layout: Layout, number: int, found: FoundPart, count: int) -> dict[str, Any]:
-    """What the part serves, tokens to the last one: whole epochs by the sum, an unfinished one row by row."""
-    epochs, left = divmod(count, found.rows.rows)
-    tokens = None
-    if _has_tokens(found) and found.token_column:
-        tokens = epochs * found.tokens
-        if left:
-            column = found.token_column.physical
-            for batch in scan(cat, found, [column]):
-                mask = layout.in_last_epoch(number, batch.column("_rowid").to_numpy(), count)
-                tokens += int(pc.sum(batch.column(column).filter(pa.array(mask))).as_py() or 0)
-    return {"samples": count, "epochs": round(count / found.rows.rows, 9), "tokens": tokens}
+def _tokens(cat: Catalog, layout: Layout, number: int, found: FoundPart) -> list[int | None]:
+    """Tokens the part serves in each segment, to the last one: whole epochs by the sum, others row by row."""
+    ranges, rows = [held[number] for held in layout.order.ranges()], found.rows.rows
+    if not _has_tokens(found) or found.token_column is None:
+        return [None] * len(ranges)
+    sums, partial = [0] * len(ranges), []
+    for segment, (begin, end) in enumerate(ranges):
+        for first, last in epochs(begin, end, rows):
+            if last - first == rows:
+                sums[segment] += found.tokens
+            else:
+                partial.append((segment, first, last))
+    if partial:
+        column = found.token_column.physical
+        for batch in scan(cat, found, [column]):
+            ids, values = batch.column("_rowid").to_numpy(), batch.column(column)
+            for segment, first, last in partial:
+                mask = layout.in_items(number, ids, first, last)
+                sums[segment] += int(pc.sum(values.filter(pa.array(mask))).as_py() or 0)
+    return list(sums)
 
 
 def _part(found: FoundPart) -> dict[str, Any]:
@@ -135,17 +222,11 @@ def _part(found: FoundPart) -> dict[str, Any]:
     }
 
 
-def _sealed(cat: Catalog, layout: Layout, parts: list[FoundPart]) -> dict[str, Any]:
-    """The order digest over the probes, and a few probes as witnesses."""
-    from catalog.store import open_table
-
-    tables = {}
-    for found in parts:
-        dataset = found.found.dataset
-        tables[dataset.id] = open_table(cat.table_uri(dataset), dataset.lance_version, cat.settings.storage)
+def sealed(layout: Layout, tables: list[Any]) -> dict[str, Any]:
+    """The order digest over the probes, and a few probes as witnesses. tables: one for each part."""
     indices = layout.probes()
     located = layout.locate(indices)
-    held = content_ids([tables[found.found.dataset.id] for found in parts], located)
+    held = content_ids(tables, located)
     chosen = np.unique(np.linspace(0, len(indices) - 1, min(WITNESSES, len(indices))).astype(int))
     return {
         "probes": len(indices),

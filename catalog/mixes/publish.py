@@ -13,6 +13,7 @@ from catalog.errors import Busy, NameTaken
 from catalog.meta.models import Edge, Mix, Name, Run, new_id, now
 from catalog.mixes.lock import draft
 from catalog.mixes.spec import Spec, load_spec
+from catalog.pull import stored
 from catalog.pull.rowset import save
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ def summary(lock: dict[str, Any]) -> dict[str, Any]:
         "unit": lock["unit"],
         "samples": lock["totals"]["samples"],
         "tokens": lock["totals"]["tokens"],
+        "order": lock["order"],
         "parts": rows,
+        **({"stages": [_stage(stage) for stage in lock["stages"]]} if "stages" in lock else {}),
         "licences": lock["licences"],
         "contamination": {
             "verdict": lock["contamination"]["verdict"],
@@ -54,6 +57,13 @@ def summary(lock: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _stage(stage: dict[str, Any]) -> dict[str, Any]:
+    """A stage in one line: its parts with their share and the epochs of them that it takes."""
+    parts = {name: f"{100 * held['share']:.4g}%, {held['epochs']:.3g} epochs" for name, held in stage["parts"].items()}
+    return {**{name: stage[name] for name in ("name", "start", "samples", "tokens")}, "parts": parts,
+            "order": stage.get("order", {})}  # fmt: skip
+
+
 def publish(cat: Catalog, spec: str | Path | dict[str, Any] | Spec, actor: str | None = None) -> Mix:
     """Publish a spec as the next version of its name. The same lock again is the version that already has it."""
     started, parsed = now(), load_spec(spec)
@@ -61,6 +71,8 @@ def publish(cat: Catalog, spec: str | Path | dict[str, Any] | Spec, actor: str |
     made = draft(cat, parsed)
     for rows in made.row_sets:
         save(rows, cat.settings.locks)
+    for held in made.orders:
+        stored.save(held, cat.settings.locks)
     for _ in range(5):  # two publishers may race for a version number; the loser takes the next
         with cat.session() as session:
             newest = session.exec(select(Mix).where(Mix.name == parsed.name).order_by(Mix.version.desc())).first()  # type: ignore[attr-defined]

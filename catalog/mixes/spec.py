@@ -203,7 +203,9 @@ def _check_order(place: str, order: OrderSpec) -> None:
         raise BadInput(f"{place}: size and buffer belong to shuffle: blocks; add it or leave them out")
     ways = [name for name in ("folds", "noise", "buckets") if getattr(order, name) is not None]
     if order.by is None and (ways or order.direction != "ascending"):
-        raise BadInput(f"{place}: {(ways or ['direction'])[0]} needs the column the rows are ordered by; add by: COLUMN")
+        raise BadInput(
+            f"{place}: {(ways or ['direction'])[0]} needs the column the rows are ordered by; add by: COLUMN"
+        )
     if len(ways) > 1:
         raise BadInput(f"{place}: {' and '.join(ways)} contradict each other; keep one")
     if order.by is not None and order.shuffle == "none":
@@ -219,7 +221,9 @@ def check_stages(spec: Spec, stages: list[Stage]) -> None:
     names = [part_name(part) for part in spec.parts]
     for number, part in enumerate(spec.parts):
         if any(value is not None for value in (part.weight, part.samples, part.tokens, part.copies)):
-            raise BadInput(f"mix {spec.name}: {label(number, part)}: in a mix of stages the weights stand in the stages")
+            raise BadInput(
+                f"mix {spec.name}: {label(number, part)}: in a mix of stages the weights stand in the stages"
+            )
         if names.index(names[number]) != number:
             raise BadInput(f"mix {spec.name}: two parts are called {names[number]}; give them a name: each")
     for stage in stages:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from catalog.errors import Corrupt
+from catalog.pull import stored
 from catalog.pull.fetch import content_ids
 from catalog.pull.layout import order_digest
 from catalog.pull.rowset import RowSetBuilder
@@ -34,7 +35,7 @@ def check_witnesses(reader: MixReader) -> None:
 def verify(reader: MixReader, *, full: bool = False) -> str:
     """Recompute the order digest of the lock over its probes.
 
-    With `full`, also run every part's filter again and compare row sets, and return a digest of the content ids of the
+    With `full`, also run every part's filter again, compare row sets and stored orders, and return a digest of the content ids of the
     whole stream: two machines that print the same digest train on the same sequence.
     """
     tables = [reader.sources.tables[source] for source in reader.sources.of_part]
@@ -47,6 +48,8 @@ def verify(reader: MixReader, *, full: bool = False) -> str:
         return found
     for number, part in enumerate(reader.lock["parts"]):
         _check_rows(reader, number, part)
+    for body in reader.lock.get("orders", ()):
+        stored.check(body, reader.settings.locks)
     seen = sha256()
     for begin in range(0, len(reader), BLOCK):
         block = reader.layout.locate(np.arange(begin, min(begin + BLOCK, len(reader))))

@@ -95,8 +95,11 @@ def test_short_of_tokens_is_said_in_tokens():
         ({"parts": [{"dataset": "a", "weight": 1}], "total": 0}, "serves nothing"),
         ({"parts": [{"dataset": "a", "wieght": 1}]}, "part 1: wieght"),
         ({"parts": [{"dataset": "a"}], "unit": "bytes"}, "unit"),
-        ({"parts": [{"dataset": "a"}], "order": {"shuffle": "curriculum"}}, "order 'curriculum' is not available"),
-        ({"parts": [{"dataset": "a"}], "order": {"shuffle": "yes"}}, "shuffle is full or none"),
+        (
+            {"parts": [{"dataset": "a"}], "order": {"shuffle": "curriculum"}},
+            "shuffle is full, blocks or none, not .curriculum.",
+        ),
+        ({"parts": [{"dataset": "a"}], "order": {"shuffle": "yes"}}, "shuffle is full, blocks or none"),
         ({"parts": [{"dataset": "a"}], "name": "../m"}, "cannot be a name"),
     ],
 )
