@@ -73,10 +73,31 @@ def save_selection(cat: Catalog, name: str, source: str, **asked: Any) -> Select
     return select(cat, name, source, selector, given.pop("budget"), **given)
 
 
-def beside(report: dict[str, Any]) -> list[list[Any]]:
-    """Rows under `HEADS`: each mean, the share of each source and the diversity of what was chosen and of the baselines."""
-    held = {f"mean {name}": values for name, values in report["means"].items()}
+def beside(report: dict[str, Any]) -> tuple[list[list[Any]], int]:
+    """Rows under `HEADS`, and how many columns are left out of them because random rounds give the same.
+
+    First the columns the choice read, then those whose mean lies outside all rounds, by how far; then sources, diversity.
+    """
+    read = {str(value) for value in report["recipe"]["params"].values()} | {
+        "chars",
+        report["recipe"].get("tokens") or "",
+    }
+    means = report["means"]
+    first = [name for name in means if name in read]
+    told = sorted(
+        (name for name in means if name not in read and _apart(means[name]) > 0), key=lambda n: -_apart(means[n])
+    )
+    held = {f"mean {name}": means[name] for name in [*first, *told]}
     held |= {f"source {name}": values for name, values in report.get("sources", {}).items()}
     if vendi := report.get("vendi"):
         held[f"Vendi score of {vendi['rows']} {vendi['column']}"] = vendi
-    return [[name, *(values.get(key) for key in _KEYS)] for name, values in held.items()]
+    rows = [[name, *(values.get(key) for key in _KEYS)] for name, values in held.items()]
+    return rows, len(means) - len(first) - len(told)
+
+
+def _apart(values: dict[str, float | None]) -> float:
+    """How far a mean lies outside what the rounds span, in spans."""
+    chosen, low, high = values.get("chosen"), values.get("low"), values.get("high")
+    if chosen is None or low is None or high is None or low <= chosen <= high:
+        return 0.0
+    return max(low - chosen, chosen - high) / max(high - low, 1e-12)

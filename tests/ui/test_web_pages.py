@@ -364,7 +364,7 @@ def test_select_chooses_by_a_method_and_shows_it_beside_random_and_rs2(home, mon
     at = opened(home, monkeypatch)
     assert "No selection of this dataset is saved" in visit(at, "dataset", ref="chats", tab="select")
     at.text_input(key="choice_name").set_value("few-chats")
-    at.text_input(key="param_by").set_value("chars")
+    at.selectbox(key="param_by").set_value("chars")
     at.selectbox(key="param_order").set_value("lowest")
     at.number_input(key="choice_budget").set_value(3).run()
     at.button(key="choice_go").click().run()

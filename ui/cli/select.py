@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ui.cli.output import Json, emit, facts, number, opened, pairs, table
+from ui.cli.output import Json, emit, facts, note, number, opened, pairs, table
 
 
 def selectors(
@@ -137,7 +137,10 @@ def _show(held: dict[str, Any]) -> None:
         "overlap with random": f"{100 * report['overlap']['of chosen']:.1f} % (by chance {100 * report['overlap']['by chance']:.1f} %)",
         **({"RS2 sees": f"{number(rows['rs2'])} rows in {report['rounds']} rounds"} if "rs2" in rows else {}),
     })  # fmt: skip
-    lines = [dict(zip(HEADS, line)) for line in beside(report)]
+    told, within = beside(report)
+    lines = [dict(zip(HEADS, line)) for line in told]
     table(lines, list(HEADS), title="beside a random choice of equal budget and rounds of RS2")
+    if within:
+        note(f"{within} more columns lie where random rounds put them: --json lists all")
     if report.get("method"):
         facts(report["method"])

@@ -35,17 +35,28 @@ def _resolved(body: dict[str, Any], definitions: dict[str, Any]) -> dict[str, An
     return body
 
 
-def form(scorers: Sequence[Scorer | Selector]) -> dict[str, Any]:
-    """Draw the widgets; returns the values that differ from their defaults."""
-    given = {}
+def form(scorers: Sequence[Scorer | Selector], choices: dict[str, list[str]] | None = None) -> dict[str, Any]:
+    """Draw the widgets; returns the values that differ from their defaults. choices: what a parameter may name."""
+    given, choices = {}, choices or {}
     held = fields(scorers)
     columns = st.columns(min(3, len(held)) or 1, gap="small")
     for at, (name, body) in enumerate(held.items()):
         with columns[at % len(columns)]:
-            value = _widget(name, body)
+            value = _named(name, body, choices[name]) if name in choices else _widget(name, body)
         if value != body.get("default") and not (value in (None, "") and body.get("default") is None):
             given[name] = value
     return given
+
+
+def _named(name: str, body: dict[str, Any], options: list[str]) -> str | None:
+    """A column, picked from those there are; none where the parameter may be left out."""
+    default = body.get("default")
+    free = [] if default is None and not body.get("optional") else [""]
+    held = [*free, *(option for option in options if option)]
+    return st.selectbox(
+        name.replace("_", " "), held, index=held.index(default) if default in held else 0, key=f"param_{name}",
+        help=body.get("description"), format_func=lambda option: option or "none",
+    ) or None  # fmt: skip
 
 
 def _widget(name: str, body: dict[str, Any]) -> Any:

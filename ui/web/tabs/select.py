@@ -60,13 +60,25 @@ def _form(cat: Catalog, found: Resolved, held: Selector, stages: list[str]) -> N
     seed = boxes[4].number_input("Seed", 0, value=0, key="choice_seed")
     missing = boxes[5].selectbox("Missing values", list(MISSING), format_func=MISSING.get, key="choice_missing")
     where = st.text_input("Only rows where", key="choice_where", placeholder="SQL, optional")
-    given = params.form([held])
+    given = params.form([held], _columns(cat, found, held))
     if st.button("Choose", type="primary", disabled=not label.strip(), key="choice_go"):
         with shell.guarded(), st.spinner("choosing …"):
             made = save_selection(cat, label.strip(), source, selector=held.name, budget=int(budget), unit=unit,
                                   params=given, where=where.strip() or None, missing=missing, seed=int(seed))  # fmt: skip
             address.put(selection=f"{made.name}@v{made.version}")
             st.rerun()
+
+
+def _columns(cat: Catalog, found: Resolved, held: Selector) -> dict[str, list[str]]:
+    """The columns that each parameter of the method may name: vectors for `vectors`, values for the others."""
+    columns = cat.columns(found.dataset.name)
+    vectors = [column.alias for column in columns if column.type.startswith("fixed_size_list<")]
+    values = [
+        "chars",
+        *(column.alias for column in columns if not column.type.startswith(("fixed_size_list<", "list<"))),
+    ]
+    named = [read[1:-1] for read in held.reads if read.startswith("{")]
+    return {name: vectors if name == "vectors" else values for name in named}
 
 
 def _shown(held: dict[str, Any]) -> Markup:
@@ -86,13 +98,20 @@ def _shown(held: dict[str, Any]) -> Markup:
     ]
     rounds = report.get("rounds")
     about = f"Beside a random choice of equal budget{f' and {rounds} rounds of RS2' if rounds else ''}"
-    lines = [[name, *(number(value) for value in values)] for name, *values in beside(report)]
+    told, within = beside(report)
+    lines = [[name, *(number(value) for value in values)] for name, *values in told]
+    note = f"{within} more columns lie where random rounds put them." if within else ""
     method = [(name, str(value)) for name, value in {**recipe["params"], **report.get("method", {})}.items()]
     return h(
         "div",
         h("div", held["selection"], cls="sx-name"),
         facts(items, large=1),
-        h("div", caps(about), table(HEADS, lines, numeric=tuple(range(1, len(HEADS))))),
+        h(
+            "div",
+            caps(about),
+            table(HEADS, lines, numeric=tuple(range(1, len(HEADS)))),
+            h("div", note, cls="sx-dim") if note else None,
+        ),
         panel("What the method took and says", pairs(method)) if method else None,
         cls="sx-stack",
     )
