@@ -47,6 +47,7 @@ def draw(
     smooth = prior**temperature / np.sum(prior**temperature)
     low, high = np.log(strengths[0]), np.log(strengths[1])
     found: list[np.ndarray] = []
+    seen: set[tuple[float, ...]] = set()
     for _ in range(TRIES * runs):
         weights = rng.dirichlet(np.maximum(smooth * np.exp(rng.uniform(low, high)), 1e-3))
         weights = np.where(weights < least, 0.0, weights)
@@ -55,8 +56,9 @@ def draw(
         weights = np.round(weights / weights.sum(), 6)
         if most is not None and (weights > most).any():
             continue
-        if any(np.array_equal(weights, held) for held in found):
+        if tuple(weights) in seen:
             continue
+        seen.add(tuple(weights))
         found.append(weights)
         if len(found) == runs:
             return np.array(found)

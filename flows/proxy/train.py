@@ -203,11 +203,14 @@ class _Run:
         self.trace = []
 
     def finish(self, results: dict[str, float], tokens: Tokens) -> Outcome:
-        """Keep the model and its optimizer, drop the checkpoint."""
+        """Keep the model, as transformers reads it, and its optimizer; drop the checkpoint."""
         import torch
+        from safetensors.torch import save_file
 
         self._write_trace()
-        self.model.save_pretrained(self.folder)
+        save_file({name: held.contiguous() for name, held in self.model.state_dict().items() if name != "lm_head.weight"},
+                  self.folder / "model.safetensors", metadata={"format": "pt"})  # fmt: skip
+        self.model.config.save_pretrained(self.folder)
         torch.save(
             {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}, self.folder / "state.pt"
         )

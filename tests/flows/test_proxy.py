@@ -17,8 +17,17 @@ from catalog.trials import list_trials
 from flows.proxy import run_trial
 from flows.proxy.recipe import SIZES, build_model, make_recipe
 from flows.proxy.runs import model_name, recorded
-from flows.proxy.stream import bound_of, clause, held_out, load_tokens, open_stream, trained_on, validation_windows
-from flows.proxy.train import diverging, folder_of, train
+from flows.proxy.stream import (
+    bound_of,
+    clause,
+    held_out,
+    load_tokens,
+    open_stream,
+    trained_on,
+    validation_of,
+    validation_windows,
+)
+from flows.proxy.train import diverging, evaluate, folder_of, train
 
 TINY = {"size": "16k", "tokens": 20_480, "context": 64, "batch": 8, "validation_tokens": 512, "checkpoint_every": 5}
 
@@ -70,6 +79,8 @@ def test_seeds_begin_elsewhere_in_the_same_order(cat):
 
 
 def test_a_run_learns_measures_each_part_and_is_a_trial_of_its_lock(cat):
+    from transformers import LlamaForCausalLM
+
     recipe = make_recipe(**TINY)
     trial = run_trial(cat, "both", recipe)
     assert trial.status == "done" and trial.source == "proxy" and trial.tokens == 20_480 and trial.step == 40
@@ -79,7 +90,10 @@ def test_a_run_learns_measures_each_part_and_is_a_trial_of_its_lock(cat):
     assert trial.weights == {"words": 0.5, "sums": 0.5} and trial.lock == load_lock(cat, "both")["digest"]
     assert run_trial(cat, "both", recipe).id == trial.id and len(list_trials(cat, "both")) == 1
     folder = folder_of(cat, trial.model)
-    assert (folder / "model.safetensors").exists() and not (folder / "checkpoint.pt").exists()
+    assert not (folder / "checkpoint.pt").exists()
+    model = LlamaForCausalLM.from_pretrained(folder)
+    windows = validation_windows(cat, validation_of(load_lock(cat, "both"))[0], recipe, load_tokens("bytes"))
+    assert evaluate(model, windows) == pytest.approx(trial.results["loss/words"], abs=1e-6)
 
 
 def test_a_run_goes_on_from_its_checkpoint_with_the_same_numbers(cat, tmp_path):
