@@ -45,8 +45,15 @@ class Draft:
     """A lock and what its side files will hold."""
 
     lock: dict[str, Any]
-    row_sets: list[RowSet]
-    orders: list[Stored]
+    layout: Layout
+
+    @property
+    def row_sets(self) -> list[RowSet]:
+        return [part.rows for part in self.layout.parts]
+
+    @property
+    def orders(self) -> list[Stored]:
+        return [held for kept in self.layout.stored.values() for held in kept]
 
 
 def draft(cat: Catalog, spec: Spec) -> Draft:
@@ -86,7 +93,7 @@ def draft(cat: Catalog, spec: Spec) -> Draft:
     tables = {name: open_table(cat.table_uri(d), d.lance_version, cat.settings.storage) for name, d in datasets.items()}
     lock |= sealed(layout, [tables[found.found.dataset.id] for found in parts])
     lock["digest"] = digest_of(lock)
-    return Draft(lock, [found.rows for found in parts], [held for kept in layout.stored.values() for held in kept])
+    return Draft(lock, layout)
 
 
 def spec_body(spec: Spec) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from sqlmodel import select
 from catalog.errors import Busy, NameTaken
 from catalog.meta.models import Edge, Mix, Name, Run, new_id, now
 from catalog.mixes.lock import draft
+from catalog.mixes.reads import advice
 from catalog.mixes.spec import Spec, load_spec
 from catalog.pull import stored
 from catalog.pull.rowset import save
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 
 def preview(cat: Catalog, spec: str | Path | dict[str, Any] | Spec) -> dict[str, Any]:
     """What publishing would lock, without writing anything."""
-    lock = draft(cat, load_spec(spec)).lock
-    return summary(lock)
+    made = draft(cat, load_spec(spec))
+    return {**summary(made.lock), **advice(cat, made.lock, made.layout)}
 
 
 def summary(lock: dict[str, Any]) -> dict[str, Any]:

@@ -61,13 +61,13 @@ class OrderSpec(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     shuffle: str = "full"
-    size: int | None = Field(None, ge=1, le=1 << 24)
-    buffer: int | None = Field(None, ge=1, le=1 << 16)
+    size: int | None = Field(default=None, ge=1, le=1 << 24)
+    buffer: int | None = Field(default=None, ge=1, le=1 << 16)
     by: str | None = None
     direction: Literal["ascending", "descending"] = "ascending"
-    folds: int | None = Field(None, ge=1, le=100_000)
-    noise: float | None = Field(None, ge=0, le=1)
-    buckets: int | None = Field(None, ge=2)
+    folds: int | None = Field(default=None, ge=1, le=100_000)
+    noise: float | None = Field(default=None, ge=0, le=1)
+    buckets: int | None = Field(default=None, ge=2)
 
     def written(self) -> dict[str, Any]:
         """As a lock keeps it: the shuffle, and what else was asked for."""
@@ -83,7 +83,7 @@ class Stage(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     name: str
-    total: int | None = Field(None, ge=1)
+    total: int | None = Field(default=None, ge=1)
     weights: dict[str, float]
     order: OrderSpec | None = None
     fresh: bool = False
