@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +38,16 @@ def export(
     rank: int = 0,
     world: int = 1,
     shard_rows: int = SHARD_ROWS,
+    options: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Export the indices of one rank in [start, stop); returns the manifest. `shard_rows` counts indices."""
+    """Export the indices of one rank in [start, stop); returns the manifest. `shard_rows` counts indices.
+
+    options: what the format asks for (megatron: tokenizer).
+    """
     writer = get_exporter(format)
+    if unknown := set(options or ()) - set(writer.options):
+        takes = f"takes {', '.join(writer.options)}" if writer.options else "takes none"
+        raise BadInput(f"export format {format} has no option {min(unknown)}; it {takes}")
     if shard_rows < 1:
         raise BadInput(f"shards of {shard_rows} rows hold nothing; give at least 1")
     target, schema = Path(folder), reader.schema(columns)
@@ -48,17 +56,28 @@ def export(
         "mix": reader.ref, "lock": reader.digest, "format": format, "columns": schema.names,
         "start": start, "stop": stop, "rank": rank, "world": world, "shard_rows": shard_rows,
     }  # fmt: skip
+    job = Job(reader, request, dict(options or {}))
+    if writer.whole:
+        request["options"] = writer.write(job)
     if target.exists():
         return _existing(target, request)
     draft = target.with_name(f"{target.name}.{digest_of(request)[:12]}.partial")
     try:
         draft.mkdir(parents=True, exist_ok=True)
         span = shard_rows * world
-        shards = [
-            _shard(reader, draft, number, request, schema, (begin, min(begin + span, stop)), writer)
-            for number, begin in enumerate(range(start, stop, span))
-        ]
+        job.folder = draft
+        if writer.whole:
+            shards = [job.shard(name, fill) for name, fill in job.shards]
+        else:
+            shards = [
+                _shard(reader, draft, number, request, schema, (begin, min(begin + span, stop)), writer)
+                for number, begin in enumerate(range(start, stop, span))
+            ]
         manifest = {**request, "rows": sum(shard["rows"] for shard in shards), "shards": shards}
+        if writer.finish:
+            manifest["files"] = [
+                {"file": name, "sha256": _sha256(draft / name)} for name in writer.finish(draft, manifest)
+            ]
         _write(draft / MANIFEST, lambda file: file.write(orjson.dumps(manifest, option=orjson.OPT_INDENT_2)))
         for leftover in draft.glob("*.json.done"):
             leftover.unlink()
@@ -68,6 +87,45 @@ def export(
         raise StrataError(f"cannot export to {target}: {reason}; mend that and repeat to resume") from None
     _record(reader, target, manifest)
     return manifest
+
+
+@dataclass
+class Job:
+    """An export by a format that lays out its folder itself.
+
+    Its writer is called first, fills `shards` with (name, fill) and returns what identifies its options. Then each
+    fill(folder) writes its files there, under names of its own, and returns (files, rows, facts for the manifest); one
+    that an earlier attempt finished is not called again.
+    """
+
+    reader: MixReader
+    request: dict[str, Any]
+    options: dict[str, Any]
+    folder: Path = Path()
+    shards: list[tuple[str, Callable[[Path], tuple[list[str], int, dict[str, Any]]]]] = field(default_factory=list)
+
+    def shard(self, name: str, fill: Callable[[Path], tuple[list[str], int, dict[str, Any]]]) -> dict[str, Any]:
+        done = self.folder / f"{name}.json.done"
+        if done.exists():
+            return orjson.loads(done.read_bytes())
+        files, rows, more = fill(self.folder)
+        for file in files:
+            _settle(self.folder / file)
+        facts = {"name": name, "rows": rows, **more}
+        facts["files"] = [{"file": file, "sha256": _sha256(self.folder / file)} for file in files]
+        _write(done, lambda file: file.write(orjson.dumps(facts)))
+        return facts
+
+
+def _settle(path: Path) -> None:
+    """What a file holds is on the disk."""
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _sha256(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _record(reader: MixReader, target: Path, manifest: dict[str, Any]) -> None:
@@ -124,9 +182,7 @@ def _shard(
             yield batch
 
     _write(path, lambda file: writer.write(file, schema, counted()))
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    facts = {"file": path.name, "rows": rows, "start": span[0], "stop": span[1], "sha256": digest}
+    facts = {"file": path.name, "rows": rows, "start": span[0], "stop": span[1], "sha256": _sha256(path)}
     _write(done, lambda file: file.write(orjson.dumps(facts)))
     return facts
 

@@ -6,14 +6,17 @@
         for batch in batches: file.write(...)
 
 It writes one shard to an open binary file. Folders, shards, names, digests, the manifest and resuming are not its affair.
+A format with an index over its shards declares `finish(folder, manifest)`, which writes it and returns the names of its
+files. One that lays out the folder itself declares `whole=True` and is called as write(job): see `catalog.pull.export.Job`.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
 
 import pyarrow as pa
 
@@ -21,25 +24,37 @@ from catalog.errors import BadInput
 from catalog.plugins import REGISTRY, load_plugins, register
 
 Write = Callable[[BinaryIO, pa.Schema, Iterator[pa.RecordBatch]], None]
+Declared = TypeVar("Declared", bound=Callable[..., Any])
+Finish = Callable[[Path, dict[str, Any]], list[str]]
 
 
 @dataclass(frozen=True)
 class Exporter:
-    """A file format. suffix: of the shards, without its dot."""
+    """A file format. suffix: of the shards, without its dot. options: names of what may be given to it."""
 
     name: str
-    write: Write
+    write: Callable[..., Any]
     suffix: str
     doc: str
     module: str
+    finish: Finish | None = None
+    whole: bool = False
+    options: tuple[str, ...] = ()
 
 
-def exporter(name: str, *, suffix: str | None = None) -> Callable[[Write], Write]:
+def exporter(
+    name: str,
+    *,
+    suffix: str | None = None,
+    finish: Finish | None = None,
+    whole: bool = False,
+    options: Sequence[str] = (),
+) -> Callable[[Declared], Declared]:
     """Declare an exporter: write(file, schema, batches). `suffix` is its name if not given."""
 
-    def decorate(write: Write) -> Write:
-        doc = inspect.cleandoc(write.__doc__ or "")
-        register("exporter", name, Exporter(name, write, (suffix or name).lstrip("."), doc, write.__module__))
+    def decorate(write: Declared) -> Declared:
+        doc, end = inspect.cleandoc(write.__doc__ or ""), (suffix or name).lstrip(".")
+        register("exporter", name, Exporter(name, write, end, doc, write.__module__, finish, whole, tuple(options)))
         return write
 
     return decorate

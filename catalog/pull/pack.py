@@ -264,27 +264,23 @@ class PackedReader:
         """The place of sequence k. Windows before it that nobody counted yet are tokenised (or read by length) now."""
         if sequence < 0:
             raise BadInput(f"sequence {sequence} is negative")
-        first = 0
-        for window in range(self.windows):
-            count = self._counts.get(window)
-            if count is None:
-                count = self.plan_window(window)
-                self.remember(window, count)
-            if sequence < first + count:
-                return Place(window, sequence - first, sequence)
-            first += count
-        if sequence == first:
-            return Place(self.windows, 0, first)
-        raise BadInput(f"sequence {sequence} is outside {self.reader.ref}, which packs to {first} sequences")
+        counts = self._counts
+        while (window := counts.window_of(sequence)) is None:
+            if counts.ready == self.windows:
+                if sequence == counts.first[-1]:
+                    return Place(self.windows, 0, sequence)
+                raise BadInput(
+                    f"sequence {sequence} is outside {self.reader.ref}, which packs to {counts.first[-1]} sequences"
+                )
+            counts.put(counts.ready, self.plan_window(counts.ready))
+        return Place(window, sequence - int(counts.first[window]), sequence)
 
     def count(self) -> int:
         """Sequences of the whole mix; counts what is not counted yet."""
-        total = 0
-        for window in range(self.windows):
-            if (count := self._counts.get(window)) is None:
-                self.remember(window, count := self.plan_window(window))
-            total += count
-        return total
+        counts = self._counts
+        while (window := counts.extend()) < self.windows:
+            counts.put(window, self.plan_window(window))
+        return int(counts.first[-1])
 
     def sequence(self, number: int) -> Packed:
         """One sequence, by its number."""

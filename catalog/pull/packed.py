@@ -89,15 +89,35 @@ class Counts:
     def __init__(self, path: Path, windows: int) -> None:
         self.path, self.windows = path, windows
         self.known = np.zeros(windows, "<u4")
+        self.first = np.zeros(windows + 1, np.int64)  # of the first `ready` windows and the one after
+        self.ready = 0
         try:
             held = np.fromfile(path, "<u4")[:windows]
             self.known[: len(held)] = held
         except OSError:
-            pass
+            return
 
     def get(self, window: int) -> int | None:
         found = int(self.known[window])
         return found - 1 if found else None
+
+    def extend(self) -> int:
+        """How many windows from the first on are known; their bounds are in `first`."""
+        if self.ready < self.windows and self.known[self.ready]:
+            rest = self.known[self.ready :]
+            gaps = np.flatnonzero(rest == 0)
+            end = self.ready + (int(gaps[0]) if len(gaps) else len(rest))
+            counts = self.known[self.ready : end].astype(np.int64) - 1
+            self.first[self.ready + 1 : end + 1] = self.first[self.ready] + np.cumsum(counts)
+            self.ready = end
+        return self.ready
+
+    def window_of(self, sequence: int) -> int | None:
+        """The window that holds a sequence; None while it lies beyond what is known."""
+        ready = self.extend()
+        if sequence >= self.first[ready]:
+            return None
+        return int(np.searchsorted(self.first[: ready + 1], sequence, side="right")) - 1
 
     def put(self, window: int, count: int) -> None:
         if self.known[window]:

@@ -91,7 +91,7 @@ def test_partial_exports_can_be_discarded(store, tmp_path, monkeypatch):
 
 
 def test_wrong_formats_are_refused(store, tmp_path):
-    with pytest.raises(BadInput, match="'csv' is not one of jsonl, parquet"):
+    with pytest.raises(BadInput, match="'csv' is not one of jsonl, mds, megatron, parquet, webdataset"):
         store.mix("m").export(tmp_path / "m", "csv")
 
 

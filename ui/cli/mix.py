@@ -186,7 +186,14 @@ def pull(
     ] = None,
     export: Annotated[
         tuple[str, Path] | None,
-        typer.Option(metavar="FORMAT DIR", help="Write files instead: parquet, jsonl, or a plug-in's format."),
+        typer.Option(
+            metavar="FORMAT DIR",
+            help="Write files instead: parquet, jsonl, mds, webdataset, megatron, or a plug-in's format.",
+        ),
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Option of the format: megatron takes tokenizer=FOLDER."),
     ] = None,
     verify: Annotated[bool, typer.Option("--verify", help="First check the whole stream against the lock.")] = False,
     by_rank: Annotated[
@@ -204,7 +211,8 @@ def pull(
     stop = None if limit is None else min(len(reader), start + limit * world)
     if export is not None:
         with progress("export"):
-            held = reader.export(export[1], export[0], start=start, stop=stop, rank=rank, world=world, columns=column)
+            held = reader.export(export[1], export[0], start=start, stop=stop, rank=rank, world=world, columns=column,
+                                 options=pairs(option or [], "--option"))  # fmt: skip
         emit(json, {"folder": str(export[1]), **held},
              lambda: print(f"{number(held['rows'])} rows in {len(held['shards'])} files in {export[1]}"))  # fmt: skip
         return
