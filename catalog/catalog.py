@@ -221,7 +221,11 @@ class Catalog:
         return indexes(self, name)
 
     def trace(self, sample_id: str) -> dict[str, Any]:
-        """All that is known of one sample, by its id or six and more characters of its beginning."""
+        """All that is known of one sample, by its id or six and more characters of its beginning; or of model:NAME."""
+        if sample_id.startswith("model:"):
+            from catalog.trace_model import trace_model
+
+            return trace_model(self, sample_id)
         from catalog.trace import trace_sample
 
         return trace_sample(self, sample_id)
@@ -326,7 +330,7 @@ class Catalog:
     def retract(self, *, reason: str, **what: Any) -> dict[str, Any]:
         """Take samples out of every version and lock that holds them; see `catalog.versions.retract`."""
         from catalog.samples import sample_ids_of
-        from catalog.versions import retract
+        from catalog.retract import retract
 
         if what.get("ids"):
             what["ids"] = sample_ids_of(self, what["ids"])

@@ -1,8 +1,7 @@
-"""Change which rows are live, and the names of things: rollback, tag, rename, drop, retract."""
+"""Change which rows are live, and the names of things: rollback, tag, rename, drop."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +10,7 @@ from sqlmodel import Session, select
 
 from catalog.access import check
 from catalog.digests import add, as_hex, row_digest
-from catalog.errors import BadInput, NameTaken, NotFound, Refused
+from catalog.errors import BadInput, NameTaken, Refused
 from catalog.meta.models import ColumnRecord, Dataset, Edge, Mix, Name, Tag, Version, now
 from catalog.refs import check_name
 from catalog.runs import add_counts, run
@@ -19,7 +18,7 @@ from catalog.statistics import RowStatistics, column_statistics, keep_facts
 from catalog.store import write_fragment
 from catalog.store.publish import publish
 from catalog.store.rows import append_fragments, mark_removed
-from catalog.where import version_filter, where_filter
+from catalog.where import version_filter
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -107,82 +106,7 @@ def _copies(table: Any, where: str, fields: pa.Schema, number: int):
         yield batch.set_column(at, fields.field(at), pa.array(np.full(batch.num_rows, number), pa.int32()))
 
 
-def retract(
-    cat: Catalog,
-    *,
-    reason: str,
-    where: str | None = None,
-    ids: Sequence[str] | None = None,
-    datasets: Sequence[str] | None = None,
-    dry_run: bool = False,
-) -> dict[str, Any]:
-    """Take samples out of every version of every dataset that holds them; locks skip them and shift nothing.
-
-    where: a filter, tried on each dataset that has the columns it names (or on `datasets`); ids: sample ids. Copies that
-    kept their sample id in other tiers are found too. Returns the blast radius: rows by dataset, mixes concerned, and
-    the datasets that were not asked because they lack a column of the filter.
-    """
-    if not reason.strip():
-        raise BadInput("a retraction needs a reason: --reason 'takedown request of ...'")
-    if bool(where) == bool(ids):
-        raise BadInput("say what to retract: either --where SQL or --ids FILE")
-    check(cat, "read" if dry_run else "write", "retract")
-    held = [d for d in cat.datasets() if not datasets or d.name in datasets]
-    if datasets and (unknown := set(datasets) - {d.name for d in held}):
-        raise NotFound("dataset", sorted(unknown)[0], [d.name for d in cat.datasets()])
-    wanted, without = set(ids or ()), []
-    for dataset in held if where else ():
-        try:
-            wanted |= _matching(cat, dataset, str(where))
-        except NotFound:
-            if datasets or len(without) + 1 == len(held):
-                raise
-            without.append(dataset.name)
-    hits = {d.name: rows for d in cat.datasets() if len(rows := _rows_of(cat, d, wanted))}
-    mixes = _mixes_with(cat, {d.id for d in cat.datasets() if d.name in hits})
-    receipt = {
-        "reason": reason,
-        "samples": len(wanted),
-        "rows": {n: len(r) for n, r in hits.items()},
-        "mixes": mixes,
-        "without_the_columns": without,
-        "dry_run": dry_run,
-    }
-    if dry_run or not hits:
-        return receipt
-    with run(cat, "retract", f"retract:{now()}", where=where, reason=reason, samples=len(wanted)) as record:
-        for name, rows in hits.items():
-            _retract_rows(cat, name, rows, reason, record.id)
-        receipt["run"] = record.id
-    return receipt
-
-
-def _matching(cat: Catalog, dataset: Dataset, where: str) -> set[str]:
-    """Sample ids of the rows in any version for which a filter holds."""
-    translated = where_filter(cat, cat.resolve(dataset.name), where)
-    found = cat.lance(dataset.name).to_table(
-        columns=["sample_id"], filter=f"({translated}) AND (removed IS NULL OR removed > 0)"
-    )
-    return set(found.column("sample_id").to_pylist())
-
-
-def _rows_of(cat: Catalog, dataset: Dataset, wanted: set[str]) -> np.ndarray:
-    if not wanted:
-        return np.empty(0, np.uint64)
-    ids = pa.array(sorted(wanted), pa.string())
-    import pyarrow.compute as pc
-
-    found = []
-    scanner = cat.lance(dataset.name).scanner(
-        columns=["sample_id"], filter="removed IS NULL OR removed > 0", with_row_id=True
-    )
-    for batch in scanner.to_batches():
-        hit = batch.filter(pc.is_in(batch.column("sample_id"), value_set=ids))
-        found.append(hit.column("_rowid").to_numpy())
-    return np.concatenate(found) if found else np.empty(0, np.uint64)
-
-
-def _mixes_with(cat: Catalog, dataset_ids: set[str]) -> list[str]:
+def mixes_with(cat: Catalog, dataset_ids: set[str]) -> list[str]:
     """Mixes with a part of one of these datasets; by id, because a dataset may be renamed after a mix was locked."""
     with cat.session() as session:
         held = session.exec(select(Mix)).all()
@@ -191,44 +115,6 @@ def _mixes_with(cat: Catalog, dataset_ids: set[str]) -> list[str]:
         for mix in held
         if dataset_ids & {part.get("dataset_id") for part in mix.lock.get("parts", [])}
     ]
-
-
-def _retract_rows(cat: Catalog, name: str, rows: np.ndarray, reason: str, run_id: str) -> None:
-    dataset, made = cat.resolve(name).dataset, []
-
-    def change(table: Any, current: Dataset) -> Any:
-        done, count = mark_removed(cat, table, rows, 0, retract=True)
-        with cat.session() as session:
-            numbers = session.exec(select(Version.number).where(Version.dataset_id == current.id)).all()
-        after = current.model_copy(update={"removed": current.removed + count})
-        sizes = {n: done.count_rows(version_filter(after, n)) for n in numbers}
-        made.append((count, version_facts(done), measure_columns(cat, current, done), sizes))
-        return done
-
-    def record(session: Session, current: Dataset) -> None:
-        count, facts, measured, sizes = made[0]
-        for version in session.exec(select(Version).where(Version.dataset_id == current.id)):
-            version.retracted += version.rows - sizes[version.number]
-            version.rows = sizes[version.number]
-            if version.number == current.head:
-                version.statistics = facts["statistics"]
-            session.add(version)
-        current.rows, current.removed = facts["rows"], current.removed + count
-        session.add(current)
-        record_columns(session, current, measured)
-        add_counts(session, run_id, retracted=count)
-        session.add(
-            Edge(
-                run_id=run_id,
-                verb="retract",
-                source=name,
-                target=f"{name}@v{current.head}",
-                counts={"retracted": count},
-                details={"reason": reason},
-            )
-        )
-
-    publish(cat, dataset.id, change, record)
 
 
 def tag(cat: Catalog, ref: str, label: str) -> Tag:
@@ -267,7 +153,7 @@ def drop(cat: Catalog, name: str) -> None:
     """Take a dataset out of the catalog. Refused while a mix, a tag or a child dataset points to it."""
     check(cat, "write", name)
     dataset = cat.resolve(name).dataset
-    holders = [f"mix {m}" for m in _mixes_with(cat, {dataset.id})]
+    holders = [f"mix {m}" for m in mixes_with(cat, {dataset.id})]
     holders += [f"dataset {d.name}" for d in cat.datasets() if (d.parent or "").split("@")[0] == name]
     with cat.session() as session:
         holders += [f"tag {t.name}" for t in session.exec(select(Tag).where(Tag.dataset_id == dataset.id))]

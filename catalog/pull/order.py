@@ -222,3 +222,19 @@ class Order:
         """For every segment, the items [begin, end) that each part gives in it."""
         ends = [self.served(segment.start + segment.length) for segment in self.segments]
         return [list(zip(segment.cursors, end, strict=True)) for segment, end in zip(self.segments, ends, strict=True)]
+
+    def index_of(self, part: int, items: np.ndarray) -> np.ndarray:
+        """Global indices at which a part serves these items (over all epochs), ascending; items never served have none."""
+        items = np.unique(np.asarray(items, np.int64))
+        found = []
+        for number, segment in enumerate(self.segments):
+            wheel, first = self._wheel(number), segment.cursors[part]
+            ends = int(wheel.served(np.array([part]), np.array([segment.length]))[0])
+            mine = items[(items >= first) & (items < first + ends)] - first
+            low, high = np.zeros(len(mine), np.int64), np.full(len(mine), segment.length)
+            while len(mine) and (high - low).max() > 1:  # served() before `low` is at most the item, before `high` more
+                middle = (low + high) // 2
+                more = wheel.served(np.full(len(mine), part), middle) > mine
+                low, high = np.where(more, low, middle), np.where(more, middle, high)
+            found.append(low + segment.start)
+        return np.concatenate(found) if found else items[:0]

@@ -96,9 +96,12 @@ class SelectionRequest(Strict):
 
 class RetractRequest(Strict):
     reason: str
+    match: str | None = Field(None, description="beginning of an address, a sample id, or a source")
     where: str | None = None
     ids: list[str] | None = None
     datasets: list[str] | None = None
+    copies: bool = Field(False, description="also exact copies under other ids")
+    children: bool = Field(False, description="also rows made from the samples")
     dry_run: bool = False
 
 

@@ -77,6 +77,10 @@ def drop(name: Name, json: Json = False) -> None:
 
 def retract(
     reason: Annotated[str, typer.Option(help="Why; kept in the audit and on the receipt.")],
+    match: Annotated[
+        str | None,
+        typer.Option(metavar="URL_PREFIX|ID|SOURCE", help="Beginning of an address, a sample id, or a source."),
+    ] = None,
     where: Annotated[
         str | None, typer.Option(metavar="SQL", help="Filter over sample fields and computed columns.")
     ] = None,
@@ -86,28 +90,50 @@ def retract(
     dataset: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only in these datasets; repeat for more.")
     ] = None,
+    copies: Annotated[bool, typer.Option("--copies", help="Also exact copies under other ids.")] = False,
+    children: Annotated[bool, typer.Option("--children", help="Also rows made from the samples.")] = False,
+    receipt: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the receipt there, as JSON.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what it would reach; change nothing.")] = False,
     json: Json = False,
 ) -> None:
     """Take samples out of every version and every mix that holds them; a tombstone stays, no other index moves.
 
-    Example: strata retract --where "url LIKE 'https://example.org/%'" --reason 'takedown request 17' --dry-run
+    Example: strata retract --match https://example.org/ --reason 'takedown request 17' --dry-run
     """
+    from json import dumps
+
     from catalog.errors import BadInput
 
     try:
         listed = [line.strip() for line in ids.read_text().splitlines() if line.strip()] if ids else None
     except UnicodeDecodeError:
         raise BadInput(f"{ids} is not a text file of sample ids, one a line") from None
-    held = opened().retract(reason=reason, where=where, ids=listed, datasets=dataset, dry_run=dry_run)
+    held = opened().retract(reason=reason, match=match, where=where, ids=listed, datasets=dataset, copies=copies,
+                            children=children, dry_run=dry_run)  # fmt: skip
+    if receipt:
+        try:
+            receipt.write_text(dumps(held, indent=2, default=str) + "\n", "utf-8")
+        except OSError as error:
+            raise BadInput(
+                f"the receipt cannot be written to {receipt}: {error.strerror}; it is in `strata runs show`"
+            ) from None
 
     def human() -> None:
         verb = "would reach" if dry_run else "reached"
         total = sum(held["rows"].values())
         print(f"{verb} {number(total)} rows of {number(held['samples'])} samples")
         facts(held["rows"])
+        for kind, word in (("copies", "exact copies under other ids"), ("children", "rows made from them")):
+            if held[kind]:
+                done = "" if kind in held["included"] else f" (not included: --{kind})"
+                print(f"{number(sum(held[kind].values()))} {word} in {', '.join(held[kind])}{done}")
         for mix in held["mixes"]:
-            print(f"mix {mix} holds a dataset it is in: pulls leave those rows out, other indices stay")
+            first = ", ".join(str(index) for index in mix["indices"][:3])
+            print(f"mix {mix['mix']} serves them {number(mix['samples'])} times, at {first}{' ...' if mix['samples'] > 3 else ''}: "
+                  "its pulls leave them out, other indices stay")  # fmt: skip
+        for pull in held["pulls"]:
+            print(f"pulled from {pull['mix']} by {pull['by']} since {pull['began'][:19]}: {number(pull['samples'])} of them, "
+                  f"first at {pull['first']}")  # fmt: skip
         if held["without_the_columns"]:
             print(f"not asked, because they lack a column of the filter: {', '.join(held['without_the_columns'])}")
 
