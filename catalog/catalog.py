@@ -329,8 +329,8 @@ class Catalog:
 
     def retract(self, *, reason: str, **what: Any) -> dict[str, Any]:
         """Take samples out of every version and lock that holds them; see `catalog.versions.retract`."""
-        from catalog.samples import sample_ids_of
         from catalog.retract import retract
+        from catalog.samples import sample_ids_of
 
         if what.get("ids"):
             what["ids"] = sample_ids_of(self, what["ids"])

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def contest(
     cat: Catalog,
-    mixes: Mapping[str, str],
+    mixes: Mapping[str, str | Sequence[str]],
     recipe: Recipe,
     seeds: Sequence[int],
     *,
@@ -35,20 +35,25 @@ def contest(
 ) -> list[dict[str, Any]]:
     """Train every mix (label -> reference) with every seed; the subject against each of the others, a row each.
 
-    difference: subject minus other; verdict: of the subject. Labels may name the same mix: it is trained once.
+    mixes: a reference, or one for each seed where the order is to differ too. difference: subject minus other; verdict:
+    of the subject. Labels may name the same mix: it is trained once.
     """
     if subject not in mixes:
         raise BadInput(f"{subject!r} is not among the mixes: {', '.join(mixes)}")
-    refs = list(dict.fromkeys(mixes.values()))
-    runs = [(ref, recipe.model_copy(update={"seed": seed})) for seed in seeds for ref in refs]
+    held = {label: [given] * len(seeds) if isinstance(given, str) else list(given) for label, given in mixes.items()}
+    if short := [label for label, refs in held.items() if len(refs) != len(seeds)]:
+        raise BadInput(f"{short[0]} has {len(held[short[0]])} mixes for {len(seeds)} seeds; give one each")
+    pairs = dict.fromkeys((refs[at], seed) for at, seed in enumerate(seeds) for refs in held.values())
+    runs = [(ref, recipe.model_copy(update={"seed": seed})) for ref, seed in pairs]
     trials = run_trials(cat, runs, workers=workers, device=device, say=say)
-    measured: dict[str, dict[int, float]] = {ref: {} for ref in refs}
-    for (ref, made), trial in zip(runs, trials, strict=True):
-        if trial.status == "done":
-            measured[ref][made.seed] = _result(trial, result)
+    losses = {pair: _result(trial, result) for pair, trial in zip(pairs, trials, strict=True) if trial.status == "done"}
+    measured = {
+        label: {seed: losses[ref, seed] for ref, seed in zip(refs, seeds, strict=True) if (ref, seed) in losses}
+        for label, refs in held.items()
+    }
     return [
-        {"mix": subject, "against": label, **versus(measured[ref], measured[mixes[subject]], result, level)}
-        for label, ref in mixes.items() if label != subject
+        {"mix": subject, "against": label, **versus(measured[label], measured[subject], result, level)}
+        for label in mixes if label != subject
     ]  # fmt: skip
 
 

@@ -93,3 +93,34 @@ def test_the_commands_design_run_and_show(cat, tmp_path, capsys):
     assert [row["status"] for row in rows] == ["done", "done"]
     assert run([*home, "trial", "show", rows[0]["model"], "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["results"] == rows[0]["results"]
+
+
+def test_a_contest_says_ties_and_losses(cat):
+    from flows.proxy.contest import contest, versus
+    from flows.proxy.recipe import make_recipe
+
+    worse = versus({1: 2.0, 2: 2.1, 3: 2.2}, {1: 2.5, 2: 2.61, 3: 2.7}, "loss/mean")
+    assert (
+        worse["verdict"] == "worse" and worse["difference"] == pytest.approx(0.5033, abs=1e-3) and worse["seeds"] == 3
+    )
+    assert versus({1: 2.0, 2: 2.1, 3: 2.2}, {1: 2.1, 2: 1.9, 3: 2.25}, "loss/mean")["verdict"] == "tie"
+    assert versus({1: 2.0}, {1: 1.0}, "loss/mean")["verdict"] == "unknown"
+    assert versus({1: 2.0}, {1: 2.0}, "loss/mean")["verdict"] == "tie"
+    assert versus({}, {1: 1.0}, "loss/mean")["verdict"].startswith("unknown: every run of a side diverged")
+
+    refs = {}
+    for name, weights in (("even", (1, 1)), ("tilted", (5, 1))):
+        parts = [{"dataset": d, "weight": w} for d, w in zip(("words", "sums"), weights, strict=True)]
+        made = cat.publish_mix({"name": name, "total": 100, "parts": parts})
+        refs[name] = f"{made.name}@v{made.version}"
+    recipe = make_recipe(**TINY)
+    mixes = {"even": refs["even"], "same": refs["even"], "tilted": [refs["tilted"]] * 3}
+    rows = contest(cat, mixes, recipe, (0, 1, 2), subject="even")
+    assert [row["against"] for row in rows] == ["same", "tilted"] and len(list_trials(cat)) == 6
+    assert rows[0]["verdict"] == "tie" and rows[1]["seeds"] == 3 and rows[1]["low"] < rows[1]["high"]
+    with pytest.raises(BadInput, match="has 1 mixes for 3 seeds"):
+        contest(cat, {"even": [refs["even"]], "b": refs["even"]}, recipe, (0, 1, 2), subject="b")
+    with pytest.raises(BadInput, match="is not among the mixes"):
+        contest(cat, mixes, recipe, (0,), subject="none")
+    with pytest.raises(BadInput, match="measure no 'loss/none'"):
+        contest(cat, mixes, recipe, (0, 1, 2), subject="even", result="loss/none")

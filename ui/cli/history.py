@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -24,7 +24,9 @@ def card(ref: Ref, json: Json = False) -> None:
 def trace(
     sample: Annotated[
         str | None,
-        typer.Argument(metavar="SAMPLE_ID", help="Id of a sample, or the first 6 and more characters of it."),
+        typer.Argument(
+            metavar="SAMPLE_ID|model:NAME", help="Id of a sample, or its first 6 and more characters; a model."
+        ),
     ] = None,
     eval_: Annotated[
         str | None, typer.Option("--eval", metavar="NAME", help="Follow the items of an eval: who holds each.")
@@ -54,6 +56,7 @@ def trace(
 
     Example: strata trace 51b6321257f8
              strata trace --eval gsm8k > leaks.md
+             strata trace model:pretrain-v1-1m-8f31c2aa-s0
              strata trace --pair 51b6321257f8 9c02ab417d33
              strata trace --overlap tier
              strata trace --text "the mitochondria is the powerhouse of the cell" --in web
@@ -81,6 +84,9 @@ def trace(
     held = opened().trace(sample)
 
     def human() -> None:
+        if "model" in held:
+            _model(held)
+            return
         for row in held["rows"]:
             first, last = (row["versions"] + [None, None])[:2]
             span = f"v{first} to {f'v{last}' if last else 'now'}" if row["versions"] else "retracted"
@@ -167,3 +173,15 @@ def diff(
 
     held = opened().diff(a, b)
     emit(json, held, lambda: facts(flat(held)))
+
+
+def _model(held: dict[str, Any]) -> None:
+    """A checkpoint: its trials, the locks behind them, the datasets behind those."""
+    facts({name: held[name] for name in ("model", "folder", "start") if held[name]})
+    for trial in held["trials"]:
+        results = ", ".join(f"{name} {value:.4g}" for name, value in sorted(trial["results"].items()))
+        print(f"step {trial['step']} on {trial['mix']}, seed {trial['seed']}, {trial['status']}: {results}")
+    for mix in held["mixes"]:
+        print(f"{mix['mix']}: lock {mix['lock'][:12]}, contamination {mix['contamination']}")
+    rows = [{**row, "licences": ", ".join(sorted(row["licences"])) or "unknown"} for row in held["datasets"]]
+    table(rows, ["dataset", "samples", "licences"])
