@@ -26,6 +26,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from catalog.errors import BadInput, NotFound
+from catalog.licences import check_use
 from catalog.refs import check_name, parse_ref
 
 MOST_PARTS = 1024
@@ -89,6 +90,17 @@ class Stage(BaseModel):
     fresh: bool = False
 
 
+class Waiver(BaseModel):
+    """A person takes it upon themselves that rows of a licence (or without one: unknown) may be used all the same."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    licence: str
+    by: str = Field(min_length=1)
+    reason: str = Field(min_length=1)
+    part: str | None = None
+
+
 class Spec(BaseModel):
     """A mix before its row sets are looked up."""
 
@@ -103,6 +115,8 @@ class Spec(BaseModel):
     tokens: str = "tokens"  # alias of the column that counts tokens
     parts: list[Part]
     stages: list[Stage] | None = None
+    use: str | None = None  # what the mix is for; see catalog/licences.py. A licence that does not go with it blocks
+    waive: list[Waiver] | None = None
 
 
 def load_spec(source: str | Path | dict[str, Any] | Spec) -> Spec:
@@ -172,6 +186,10 @@ def label(number: int, part: Part) -> str:
 
 def _checked(spec: Spec) -> Spec:
     check_name(spec.name)
+    if spec.use is not None:
+        check_use(spec.use)
+    if spec.waive and spec.use is None:
+        raise BadInput(f"mix {spec.name}: a waiver stands against a use, and none is said; add use: commercial or another")
     _check_order(f"mix {spec.name}", spec.order)
     if not spec.parts:
         raise BadInput(f"mix {spec.name} has no parts; name at least one dataset")
