@@ -276,6 +276,13 @@ class Catalog:
         check(self, "write", "mix")
         return publish(self, load_spec(spec), actor=self.settings.actor)
 
+    def revise_mix(self, ref: str, at_sample: int, weights: dict[str, float], **options: Any) -> Any:
+        """Other weights or new parts (add=[..]) from a global index on, as the mix's next version; see `mixes.revise`."""
+        from catalog.mixes import revise
+
+        check(self, "write", "mix")
+        return revise(self, ref, at_sample, weights, actor=self.settings.actor, **options)
+
     def mix(self, ref: str) -> Any:
         """Open a published mix for pulling: `.batches()`, `.torch()`, `.to_hf()`, `.export()`."""
         from catalog.pull.reader import open_mix

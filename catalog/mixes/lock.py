@@ -5,7 +5,7 @@ The same spec on the same store gives the same lock. Nothing here writes; `publi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -18,10 +18,10 @@ from catalog.errors import BadInput, Corrupt, NotFound
 from catalog.meta.models import Mix
 from catalog.mixes.budget import Supply
 from catalog.mixes.copies import with_copies
-from catalog.mixes.orders import by_position, epochs, order_items
+from catalog.mixes.orders import STEP, by_position, epochs, order_items
 from catalog.mixes.parts import FoundPart, find_parts, licence_counts, scan
 from catalog.mixes.spec import OrderSpec, Spec, label, part_name
-from catalog.mixes.stages import Planned, plan, stage_facts
+from catalog.mixes.stages import Planned, plan, stage_body, stage_facts
 from catalog.mixes.verdicts import contamination_verdict, licence_verdict
 from catalog.pull.fetch import content_ids
 from catalog.pull.layout import Layout, PartRows, digest_of, order_digest, orders_json, runs_of
@@ -60,15 +60,15 @@ def draft(cat: Catalog, spec: Spec) -> Draft:
     """Build the lock of a spec; raises the one-line refusals, changes nothing."""
     spec = with_copies(cat, spec)
     parts = find_parts(cat, spec)
-    _need_tokens(spec, parts)
+    need_tokens(spec, parts)
     planned = plan(spec, [Supply(p.rows.rows, p.tokens if _has_tokens(p) else None) for p in parts])
     order = Order([made.segment for made in planned])
     if order.total > LARGEST:
         raise BadInput(f"a mix of {order.total:,} items is past the limit of {LARGEST:,}; publish it as several mixes")
     runs = runs_of(spec.order.model_dump())
     layout = Layout(order, [PartRows(p.rows, p.key) for p in parts], spec.seed, spec.order.shuffle, runs)
-    tokens = [_tokens(cat, layout, number, found) for number, found in enumerate(parts)]
-    layout = replace(layout, stored=_stored(cat, spec, layout, planned, parts))
+    tokens = [count_tokens(cat, layout, number, found) for number, found in enumerate(parts)]
+    layout = replace(layout, stored=stored_orders(cat, spec, layout, planned, parts))
     lock = {
         "format": FORMAT,
         "name": spec.name,
@@ -77,23 +77,27 @@ def draft(cat: Catalog, spec: Spec) -> Draft:
         "unit": spec.unit,
         "seed": spec.seed,
         "order": spec.order.written(),
-        "parts": [_part(found) for found in parts],
+        "parts": [lock_part(found) for found in parts],
         "segments": [segment.to_json() for segment in order.segments],
         "totals": totals(order, [found.rows.rows for found in parts], tokens, spec.tokens),
-        "licences": licence_verdict(parts),
+        "licences": licence_verdict(parts, spec.use, spec.waive),
         "contamination": contamination_verdict(cat, parts),
     }
     if layout.stored:
         lock["orders"] = orders_json(layout)
     if spec.stages is not None:
-        facts = [_stage(made) for made in planned]
+        facts = [stage_body(made.stage, made.order) for made in planned if made.stage]
         names, rows = [part_name(part) for part in spec.parts], [found.rows.rows for found in parts]
         lock["stages"] = stage_facts(order, names, facts, rows, list(zip(*tokens, strict=True)))
+    return Draft(seal_lock(cat, lock, layout, parts), layout)
+
+
+def seal_lock(cat: Catalog, lock: dict[str, Any], layout: Layout, parts: list[FoundPart]) -> dict[str, Any]:
+    """The lock with its order digest, its witnesses and its own digest."""
     datasets = {found.found.dataset.id: found.found.dataset for found in parts}
     tables = {name: open_table(cat.table_uri(d), d.lance_version, cat.settings.storage) for name, d in datasets.items()}
-    lock |= sealed(layout, [tables[found.found.dataset.id] for found in parts])
-    lock["digest"] = digest_of(lock)
-    return Draft(lock, layout)
+    lock = {**lock, **sealed(layout, [tables[found.found.dataset.id] for found in parts])}
+    return {**lock, "digest": digest_of(lock)}
 
 
 def spec_body(spec: Spec) -> dict[str, Any]:
@@ -104,11 +108,6 @@ def spec_body(spec: Spec) -> dict[str, Any]:
         if held.order is not None:
             stage["order"] = held.order.written()
     return body
-
-
-def _stage(made: Planned) -> dict[str, Any]:
-    stage = made.stage
-    return {"name": stage.name, "order": made.order.written(), "fresh": stage.fresh} if stage else {"name": "all"}
 
 
 def totals(order: Order, rows: Sequence[int], tokens: Sequence[Sequence[int | None]], column: str) -> dict[str, Any]:
@@ -131,14 +130,18 @@ def totals(order: Order, rows: Sequence[int], tokens: Sequence[Sequence[int | No
     }
 
 
-def _stored(
-    cat: Catalog, spec: Spec, layout: Layout, planned: list[Planned], parts: list[FoundPart]
+def stored_orders(
+    cat: Catalog, spec: Spec, layout: Layout, planned: Sequence[Planned | None], parts: list[FoundPart]
 ) -> dict[int, list[Stored]]:
-    """The orders by a column, and table order in a stage of a shuffled mix."""
+    """The orders by a column, and table order in a stage of a shuffled mix; for items that no order covers yet.
+
+    planned: what made each segment; None: it stands already.
+    """
     out: dict[int, list[Stored]] = {}
     for made, ranges in zip(planned, layout.order.ranges(), strict=True):
         for number, (begin, end) in enumerate(ranges):
-            if begin == end or not needs_order(made.order, spec.order):
+            begin = max(begin, *(held.end for held in layout.stored.get(number, ()) if held.begin <= begin), begin)
+            if made is None or begin >= end or not needs_order(made.order, spec.order):
                 continue
             found = parts[number]
             values = part_values(cat, made.order, found, f"mix {spec.name}: {label(number, found.part)}")
@@ -170,7 +173,7 @@ def _has_tokens(found: FoundPart) -> bool:
     return found.token_column is not None and found.uncovered == 0
 
 
-def _need_tokens(spec: Spec, parts: list[FoundPart]) -> None:
+def need_tokens(spec: Spec, parts: list[FoundPart]) -> None:
     for number, found in enumerate(parts):
         if spec.unit != "tokens" and found.part.tokens is None:
             continue
@@ -186,7 +189,7 @@ def _need_tokens(spec: Spec, parts: list[FoundPart]) -> None:
             raise BadInput(f"mix {spec.name}: {name} has no tokens; remove it or count it in samples")
 
 
-def _tokens(cat: Catalog, layout: Layout, number: int, found: FoundPart) -> list[int | None]:
+def count_tokens(cat: Catalog, layout: Layout, number: int, found: FoundPart) -> list[int | None]:
     """Tokens the part serves in each segment, to the last one: whole epochs by the sum, others row by row."""
     ranges, rows = [held[number] for held in layout.order.ranges()], found.rows.rows
     if not _has_tokens(found) or found.token_column is None:
@@ -200,15 +203,27 @@ def _tokens(cat: Catalog, layout: Layout, number: int, found: FoundPart) -> list
                 partial.append((segment, first, last))
     if partial:
         column = found.token_column.physical
+        tests = [(segment, _chosen(layout, number, first, last)) for segment, first, last in partial]
         for batch in scan(cat, found, [column]):
             ids, values = batch.column("_rowid").to_numpy(), batch.column(column)
-            for segment, first, last in partial:
-                mask = layout.in_items(number, ids, first, last)
+            for segment, test in tests:
+                mask = test(ids)
                 sums[segment] += int(pc.sum(values.filter(pa.array(mask))).as_py() or 0)
     return list(sums)
 
 
-def _part(found: FoundPart) -> dict[str, Any]:
+def _chosen(layout: Layout, number: int, begin: int, end: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Tells which row ids are among items begin to end of a part, all of one epoch."""
+    if not layout.stored.get(number):
+        return lambda ids: layout.in_items(number, ids, begin, end)
+    rows = layout.parts[number].rows
+    inside = np.zeros(rows.rows, bool)
+    for at in range(begin, end, STEP):
+        inside[layout.positions(number, np.arange(at, min(at + STEP, end)))] = True
+    return lambda ids: inside[rows.rank(ids)]
+
+
+def lock_part(found: FoundPart) -> dict[str, Any]:
     dataset, version = found.found.dataset, found.found.version
     assert version is not None
     return {

@@ -100,6 +100,28 @@ def find_parts(cat: Catalog, spec: Spec) -> list[FoundPart]:
     return parts
 
 
+def held_part(cat: Catalog, spec: Spec, part: Part, name: str, body: dict[str, Any], rows: RowSet) -> FoundPart:
+    """A part as a lock has it: its rows, filter and tokens; licences and eval checks are read again.
+
+    name: what the dataset is called today. A token column other than the lock's counts as none.
+    """
+    found = cat.resolve(f"{name}@v{body['version']}")
+    columns = {column.alias: column for column in cat.columns(name)}
+    token = columns.get(spec.tokens)
+    if token is None or token.fingerprint != body["token_fingerprint"]:
+        token = None
+    made = FoundPart(part, found, body["where"], body["filter"], dict(body["fingerprints"]), token,
+                     _checks(cat, list(columns.values())))  # fmt: skip
+    try:
+        _read(cat, made)
+    except (ValueError, OSError) as error:
+        raise BadInput(
+            f"mix {spec.name}: the filter of {part.name} cannot be run again: {str(error).splitlines()[0][:200]}"
+        ) from None
+    made.rows, made.tokens = rows, body["tokens"] or 0
+    return made
+
+
 def _find(cat: Catalog, spec: Spec, number: int, part: Part) -> FoundPart:
     name = label(number, part)
     chosen = _selection(cat, part.selection) if part.selection else None

@@ -11,9 +11,10 @@ from sqlmodel import select
 
 from catalog.errors import Busy, NameTaken
 from catalog.meta.models import Edge, Mix, Name, Run, new_id, now
-from catalog.mixes.lock import draft
+from catalog.mixes.lock import Draft, draft
 from catalog.mixes.reads import advice
 from catalog.mixes.spec import Spec, load_spec
+from catalog.mixes.verdicts import refuse_blocked
 from catalog.pull import stored
 from catalog.pull.rowset import save
 
@@ -46,6 +47,7 @@ def summary(lock: dict[str, Any]) -> dict[str, Any]:
         "samples": lock["totals"]["samples"],
         "tokens": lock["totals"]["tokens"],
         "order": lock["order"],
+        **({"revises": lock["revises"][0]} if "revises" in lock else {}),
         "parts": rows,
         **({"stages": [_stage(stage) for stage in lock["stages"]]} if "stages" in lock else {}),
         "licences": lock["licences"],
@@ -69,18 +71,24 @@ def publish(cat: Catalog, spec: str | Path | dict[str, Any] | Spec, actor: str |
     """Publish a spec as the next version of its name. The same lock again is the version that already has it."""
     started, parsed = now(), load_spec(spec)
     _check_name_free(cat, parsed.name)
-    made = draft(cat, parsed)
+    return record(cat, draft(cat, parsed), actor, started)
+
+
+def record(cat: Catalog, made: Draft, actor: str | None, started: str) -> Mix:
+    """Write the side files of a draft, then its mix, run and edges in one transaction."""
+    refuse_blocked(made.lock)
     for rows in made.row_sets:
         save(rows, cat.settings.locks)
     for held in made.orders:
         stored.save(held, cat.settings.locks)
+    name = made.lock["name"]
     for _ in range(5):  # two publishers may race for a version number; the loser takes the next
         with cat.session() as session:
-            newest = session.exec(select(Mix).where(Mix.name == parsed.name).order_by(Mix.version.desc())).first()  # type: ignore[attr-defined]
+            newest = session.exec(select(Mix).where(Mix.name == name).order_by(Mix.version.desc())).first()  # type: ignore[attr-defined]
             if newest and newest.digest == made.lock["digest"]:
                 return newest
             mix = Mix(
-                name=parsed.name,
+                name=name,
                 version=newest.version + 1 if newest else 1,
                 spec=made.lock["spec"],
                 lock=made.lock,
@@ -96,8 +104,8 @@ def publish(cat: Catalog, spec: str | Path | dict[str, Any] | Spec, actor: str |
                 return mix
             except IntegrityError:
                 session.rollback()
-        _check_name_free(cat, parsed.name)
-    raise Busy(f"mix {parsed.name} is being published by others; try again")
+        _check_name_free(cat, name)
+    raise Busy(f"mix {name} is being published by others; try again")
 
 
 def _check_name_free(cat: Catalog, name: str) -> None:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from catalog.pull.layout import Layout
-from catalog.pull.reader import LARGEST_BLOCK
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -15,12 +14,14 @@ if TYPE_CHECKING:
 GAP = 64
 """Rows apart up to which a reader fetches both, and what lies between, in one read."""
 MANY = 0.1
+BLOCK = 16_384
+"""Indices that a reader fetches at once when rows are small."""
 
 
 def reads_per_sample(layout: Layout, sources: list[str]) -> float:
     """Separate stretches of rows in one block of the stream, a sample. sources[p]: the table of part p."""
-    begin = max(0, (len(layout) - LARGEST_BLOCK) // 2)
-    indices = np.arange(begin, min(len(layout), begin + LARGEST_BLOCK))
+    begin = max(0, (len(layout) - BLOCK) // 2)
+    indices = np.arange(begin, min(len(layout), begin + BLOCK))
     found, reads = layout.locate(indices), 0
     names = np.array(sources)[found.part]
     for name in np.unique(names):

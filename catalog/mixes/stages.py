@@ -75,6 +75,14 @@ def _check_epochs(
             )
 
 
+def stage_body(stage: Stage | dict[str, Any], order: OrderSpec | None = None) -> dict[str, Any]:
+    """What a lock keeps of a stage beside its figures; from such a lock or from the spec."""
+    if isinstance(stage, dict):
+        return {name: stage[name] for name in ("name", "total", "weights", "order", "fresh") if name in stage}
+    held = stage.model_dump(exclude={"order"})
+    return {**held, "order": (order or stage.order or OrderSpec()).written()}
+
+
 def stage_facts(order: Order, names: Sequence[str], facts: Sequence[dict[str, Any]], rows: Sequence[int],
                 tokens: Sequence[Sequence[int | None]]) -> list[dict[str, Any]]:  # fmt: skip
     """What every segment serves, for the lock. facts: what is known of each stage; tokens[segment][part]."""

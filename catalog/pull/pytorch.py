@@ -127,17 +127,29 @@ def state_of(reader: MixReader, following: int) -> dict[str, Any]:
 
 
 def next_of(reader: MixReader, state: dict[str, Any]) -> int:
-    """The global index a state names; `BadInput` when it is the state of another mix."""
+    """The global index a state names; `BadInput` when it is the state of another mix, and not of one revised here."""
     if not isinstance(state, dict) or set(state) != {"lock", "next"} or not isinstance(state["next"], int):
         raise BadInput("this is not the state of a Strata loader: expected {'lock': digest, 'next': index}")
     if state["lock"] != reader.digest:
+        _check_revision(reader, state)
+    if not 0 <= state["next"] <= len(reader):
+        raise BadInput(f"the state names index {state['next']}, {reader.ref} has {len(reader)} samples")
+    return state["next"]
+
+
+def _check_revision(reader: MixReader, state: dict[str, Any]) -> None:
+    """A state of the mix that this one revises goes on here, up to the index from which on they differ."""
+    parent = next((held for held in reader.lock.get("revises", ()) if held["digest"] == state["lock"]), None)
+    if parent is None:
         raise BadInput(
             f"the state belongs to lock {str(state['lock'])[:12]}, {reader.ref} has lock {reader.digest[:12]}; "
             "open the mix the run was started with"
         )
-    if not 0 <= state["next"] <= len(reader):
-        raise BadInput(f"the state names index {state['next']}, {reader.ref} has {len(reader)} samples")
-    return state["next"]
+    if state["next"] > parent["at"]:
+        raise BadInput(
+            f"the state of {parent['ref']} stands at index {state['next']}, and {reader.ref} changed what comes after "
+            f"index {parent['at']}; revise at {state['next']} or later, or load a state from before"
+        )
 
 
 class StrataLoader:

@@ -78,7 +78,7 @@ GROUPS: list[tuple[str, str, str, list[tuple[str, Callable[..., Any]]]]] = [
     ("Compute", "weights", "Weights of several scores, learned from trials.",
      [("draw", weights.draw), ("learn", weights.learn)]),
     ("Train", "mix", "Freeze what is trained on by a lock.",
-     [("weights", mix.weights), ("split", mix.split), ("publish", mix.publish), ("preview", mix.preview), ("list", mix.list_mixes), ("show", mix.show), ("diff", mix.diff)]),
+     [("weights", mix.weights), ("split", mix.split), ("publish", mix.publish), ("revise", mix.revise), ("preview", mix.preview), ("list", mix.list_mixes), ("show", mix.show), ("diff", mix.diff)]),
     ("Train", "trial", "Record what training on a mix came to, and compare.",
      [("add", trial.add), ("design", trial.design), ("run", trial.run), ("list", trial.list_), ("show", trial.show), ("compare", trial.compare)]),
     ("Run", "server", "The home's Prefect server and its workers.",

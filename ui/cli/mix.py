@@ -1,4 +1,4 @@
-"""strata mix weights|split|publish|preview|list|show|diff, strata pull."""
+"""strata mix weights|split|publish|revise|preview|list|show|diff, strata pull."""
 
 from __future__ import annotations
 
@@ -96,11 +96,54 @@ def publish(spec: Spec, json: Json = False) -> None:
     Example: strata mix publish pretrain.yaml
     """
     from catalog.mixes import summary
+    from catalog.mixes.reads import advice
+    from catalog.pull.layout import Layout
 
     cat = opened()
     made = cat.publish_mix(spec)
     held = {"ref": f"{made.name}@v{made.version}", "digest": made.digest, **summary(made.lock)}
+    held |= advice(cat, made.lock, Layout.from_lock(made.lock, cat.settings.locks, verify=False))
     emit(json, held, lambda: _summary(held))
+
+
+def revise(
+    ref: Ref,
+    at_sample: Annotated[int, typer.Option(metavar="N", help="First global index that the change applies to.")],
+    weights: Annotated[
+        list[str] | None, typer.Option(metavar="PART=W", help="Weight of a part from there on; repeat for more.")
+    ] = None,
+    add: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PART", help="New part: a dataset, or what a spec says of it: {dataset: d, where: ...}."),
+    ] = None,
+    total: Annotated[
+        int | None, typer.Option(metavar="N", help="What the changed stage serves from there on; as planned without.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Change the weights of a mix in mid-run, or add a part: its next version, the same below index N.
+
+    Example: strata mix revise pretrain@v1 --at-sample 120000 --weights web=2 --weights math=3 --add math-l2
+    """
+    from catalog.errors import BadInput
+    from catalog.mixes import summary
+
+    shares: dict[str, float] = {}
+    for name, value in pairs(weights or [], "--weights").items():
+        try:
+            shares[name] = float(value)
+        except (TypeError, ValueError):
+            raise BadInput(f"--weights {name}={value}: {value!r} is not a number") from None
+    made = opened().revise_mix(ref, at_sample, shares, add=[_part(text) for text in add or []], total=total)
+    held = {"ref": f"{made.name}@v{made.version}", **summary(made.lock)}
+    emit(json, held, lambda: _summary(held))
+
+
+def _part(text: str) -> str | dict[str, Any]:
+    """A dataset reference, or a mapping as YAML writes it on one line."""
+    from catalog.mixes.spec import read_spec
+
+    return read_spec(text + "\n") if text.lstrip().startswith("{") else text
 
 
 def list_mixes(json: Json = False) -> None:
@@ -168,7 +211,11 @@ def flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 def _summary(held: dict[str, Any]) -> None:
     parts = held.get("parts", [])
-    facts(flat({name: value for name, value in held.items() if name != "parts"}))
+    facts(flat({name: value for name, value in held.items() if name not in ("parts", "stages")}))
+    if stages := held.get("stages"):
+        rows = [{**stage, "parts": "; ".join(f"{name} {text}" for name, text in stage["parts"].items()),
+                 "order": " ".join(f"{name}={value}" for name, value in stage["order"].items())} for stage in stages]  # fmt: skip
+        table(rows, ["name", "start", "samples", "tokens", "parts", "order"])
     if parts:
         table(parts, [name for name in parts[0] if not isinstance(parts[0][name], (dict, list))])
 
