@@ -1,7 +1,7 @@
 """Find a mixture by small runs, then ask whether it was worth it: one command, minutes on two cores.
 
-    python examples/regmix.py                  # 16 proxy runs, 4 held-out mixes, 5 choices x 3 seeds
-    python examples/regmix.py --size 10m --tokens 50000000 --runs 64 --device cuda
+    python examples/regmix.py                  # 64 proxy runs, 4 held-out mixes, 5 choices x 3 seeds
+    python examples/regmix.py --size 10m --tokens 3000000 --device cuda
 
 Real text of five kinds -> a Dirichlet design -> proxy runs -> RegMix (Liu et al. 2024, arXiv:2407.01492) -> predicted
 against measured loss on mixes that no regression saw -> its choice against uniform, token-proportional, the best of the
@@ -27,7 +27,7 @@ from flows.proxy.contest import contest
 from flows.proxy.design import make_design, read_design, recipe_of, run_design
 
 STRENGTHS = (1.0, 20.0)
-"""Less concentrated than the paper's 0.1 to 5: sixteen runs cannot be spent on single parts."""
+"""Less concentrated than the paper's 0.1 to 5: sixty-four runs cannot be spent on single parts."""
 LEAST = 0.03
 """A smaller share of a small run would be less than a handful of passages, and is left out."""
 
@@ -35,13 +35,15 @@ LEAST = 0.03
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", default=os.environ.get("STRATA_HOME", "strata-home"))
-    parser.add_argument("--size", default="256k", help="model: 256k, 1m, 10m, 100m ...")
-    parser.add_argument("--tokens", type=int, default=262_144, help="training tokens (bytes) of a run")
-    parser.add_argument("--runs", type=int, default=16, help="mixes to learn from; RegMix wants 16")
+    parser.add_argument("--size", default="64k", help="model: 256k, 1m, 10m, 100m ...")
+    parser.add_argument("--tokens", type=int, default=196_608, help="training tokens (bytes) of a run")
+    parser.add_argument(
+        "--runs", type=int, default=64, help="mixes to learn from, 16 and more; trees see little in fewer than 64"
+    )
     parser.add_argument("--held", type=int, default=4, help="mixes to test the prediction on")
     parser.add_argument("--seeds", type=int, default=3, help="seeds of the comparison")
     parser.add_argument("--goal", default="loss/mean", help="loss/mean, or loss/PART")
-    parser.add_argument("--model", default="linear", choices=["linear", "lightgbm"], help="RegMix's regression")
+    parser.add_argument("--model", default="lightgbm", choices=["linear", "lightgbm"], help="RegMix's regression")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--param", action="append", default=[], metavar="KEY=VALUE", help="more of the recipe")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def contest(
     cat: Catalog,
     mixes: Mapping[str, str | Sequence[str]],
-    recipe: Recipe,
+    recipe: Recipe | Sequence[Recipe],
     seeds: Sequence[int],
     *,
     subject: str,
@@ -35,7 +35,7 @@ def contest(
 ) -> list[dict[str, Any]]:
     """Train every mix (label -> reference) with every seed; the subject against each of the others, a row each.
 
-    mixes: a reference, or one for each seed where the order is to differ too. difference: subject minus other; verdict:
+    mixes: a reference, or one for each seed where the order is to differ too; recipe likewise. difference: subject minus other; verdict:
     of the subject. Labels may name the same mix: it is trained once.
     """
     if subject not in mixes:
@@ -44,7 +44,9 @@ def contest(
     if short := [label for label, refs in held.items() if len(refs) != len(seeds)]:
         raise BadInput(f"{short[0]} has {len(held[short[0]])} mixes for {len(seeds)} seeds; give one each")
     pairs = dict.fromkeys((refs[at], seed) for at, seed in enumerate(seeds) for refs in held.values())
-    runs = [(ref, recipe.model_copy(update={"seed": seed})) for ref, seed in pairs]
+    given = [recipe] * len(seeds) if isinstance(recipe, Recipe) else list(recipe)
+    recipes = {seed: made.model_copy(update={"seed": seed}) for seed, made in zip(seeds, given, strict=True)}
+    runs = [(ref, recipes[seed]) for ref, seed in pairs]
     trials = run_trials(cat, runs, workers=workers, device=device, say=say)
     losses = {pair: _result(trial, result) for pair, trial in zip(pairs, trials, strict=True) if trial.status == "done"}
     measured = {
