@@ -1,0 +1,243 @@
+"""A ledger as columns and edges, and the questions it answers: who saw this sample and when, what of each part is left,
+how the loss of each source went."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+from sqlmodel import Session, select
+
+from catalog import states
+from catalog.errors import BadInput
+from catalog.meta.models import ColumnRecord, Dataset, Edge, Recipe, new_id
+from catalog.pull.layout import digest_of
+from catalog.pull.ledger import audit, read_run, runs_of, write_copy
+from catalog.statistics import column_statistics, keep_facts
+from catalog.store.columns import attach, row_ids
+from catalog.store.publish import publish
+from catalog.store.tables import write_column_file
+
+if TYPE_CHECKING:
+    from catalog.catalog import Catalog
+    from catalog.pull.reader import MixReader
+
+SCORER = "ledger"
+OUTPUTS = {"seen": pa.int32(), "step_last": pa.int64(), "loss_first": pa.float32(), "loss_last": pa.float32()}
+
+
+def add_ledger(cat: Catalog, ref: str, files: Sequence[str | Path] = (), *, run: str | None = None) -> dict[str, Any]:
+    """Turn ledgers of a mix into columns of its datasets: seen_RUN, step_last_RUN, loss_first_RUN, loss_last_RUN.
+
+    files: ledgers written elsewhere; without any, those of the home. The same records again change nothing.
+    """
+    from catalog.access import check
+
+    check(cat, "write", "ledger")
+    reader = cat.mix(ref)
+    missing = [str(path) for path in files if not Path(path).is_file()]
+    if missing:
+        raise BadInput(f"{missing[0]} is no file; give the .arrows files of the run")
+    held = write_copy([Path(path) for path in files], reader) if files else runs_of(reader)
+    held = [name for name in held if run in (None, name)]
+    if not held:
+        raise BadInput(f"{reader.ref} has no ledger{f' of run {run}' if run else ''}; give its files")
+    return {"mix": reader.ref, "runs": [_add_run(cat, reader, name) for name in held]}
+
+
+def _add_run(cat: Catalog, reader: MixReader, run: str) -> dict[str, Any]:
+    table = read_run(reader, run)
+    found = audit(reader, table)
+    facts = {name: value if isinstance(value, (int, bool)) else len(value) for name, value in found.items()}
+    parts = reader.lock["parts"]
+    by_dataset: dict[str, list[int]] = {}
+    for number, part in enumerate(parts):
+        by_dataset.setdefault(part["dataset_id"], []).append(number)
+    run_id, columns = new_id(), []
+    for identity, numbers in by_dataset.items():
+        mine = table.filter(pa.array(np.isin(table.column("part").to_numpy(), numbers)))
+        if mine.num_rows:
+            columns += _publish(cat, reader, run, identity, mine, run_id)
+    with cat.session() as session:
+        target, source = f"run:{reader.ref}/{run}", f"mix:{reader.ref}"
+        same = select(Edge).where(Edge.source == source, Edge.target == target, Edge.verb == "train")
+        edge = session.exec(same).first() or Edge(run_id=run_id, verb="train", source=source, target=target)
+        edge.counts = facts
+        edge.details = {"lock": reader.digest, "steps": _span(table, "step"), "attempts": _span(table, "attempt")}
+        session.add(edge)
+        session.commit()
+    return {"run": run, **facts, "columns": columns}
+
+
+def _span(table: pa.Table, name: str) -> list[int]:
+    values = table.column(name).to_numpy() if name in table.schema.names else np.empty(0)
+    return [int(values.min()), int(values.max())] if len(values) else []
+
+
+def _publish(cat: Catalog, reader: MixReader, run: str, identity: str, held: pa.Table, run_id: str) -> list[str]:
+    """The columns of one dataset; those of equal records are there already."""
+    with cat.session() as session:
+        dataset = session.get(Dataset, identity)
+    assert dataset is not None
+    rows, values = per_row(reader, held)
+    recipe = {"lock": reader.digest, "run": run, "mix": reader.ref}
+    content = [rows.tobytes().hex(), *(values[name].tobytes().hex() for name in OUTPUTS)]
+    fingerprint = digest_of([SCORER, recipe, content])
+    known = [column.alias for column in cat.columns(dataset.name) if column.fingerprint == fingerprint]
+    if known:
+        return [f"{dataset.name}.{alias}" for alias in sorted(known)]
+    tail = fingerprint[:8]
+    names, state = {name: f"{name}__{tail}" for name in OUTPUTS}, f"{SCORER}__state__{tail}"
+    fields = pa.schema([*(pa.field(names[n], kind) for n, kind in OUTPUTS.items()), pa.field(state, pa.uint8())])
+    lance, measured = cat.lance(dataset.name, dataset.lance_version), {}
+    files = []
+    for fragment in lance.get_fragments():
+        wanted = row_ids(fragment).astype(np.int64)
+        at = np.minimum(np.searchsorted(rows, wanted), len(rows) - 1)
+        there = rows[at] == wanted
+        arrays = [_column(values[name][at], there, kind) for name, kind in OUTPUTS.items()]
+        arrays.append(pa.array(np.where(there, states.VALUE, states.UNDEFINED).astype(np.uint8)))
+        batch = pa.RecordBatch.from_arrays(arrays, schema=fields)
+        files.append(write_column_file(lance.uri, cat.settings.storage, fields, [batch], fragment=fragment.fragment_id,
+                                       lance_version=lance.version))  # fmt: skip
+
+    def change(head: Any, current: Dataset) -> Any:
+        done = attach(cat, head, files, fields, dict.fromkeys(fields.names, state))
+        measured.update(column_statistics(done, dict.fromkeys(names.values(), state)))
+        return done
+
+    made: list[str] = []
+
+    def record(session: Session, current: Dataset) -> None:
+        session.merge(Recipe(fingerprint=fingerprint, scorer=SCORER, body=recipe, base=fingerprint))
+        taken = session.exec(select(ColumnRecord.alias).where(ColumnRecord.dataset_id == current.id)).all()
+        for output, physical in names.items():
+            alias = f"{output}_{run}".replace("-", "_").replace(".", "_")
+            alias = f"{alias}_{tail[:4]}" if alias in taken else alias
+            column = ColumnRecord(
+                dataset_id=current.id, alias=alias, physical=physical, state=state, fingerprint=fingerprint,
+                scorer=SCORER, output=output, type=str(OUTPUTS[output]), scope="population", population=reader.ref,
+                run_id=run_id,
+            )  # fmt: skip
+            keep_facts(column, measured[physical])
+            session.add(column)
+            made.append(f"{current.name}.{alias}")
+        session.add(Edge(run_id=run_id, verb="train", source=f"run:{reader.ref}/{run}", target=f"column:{fingerprint}",
+                         counts={"rows": len(rows)}, details={"recipe": recipe}))  # fmt: skip
+
+    publish(cat, dataset.id, change, record)
+    return sorted(made)
+
+
+def _column(values: np.ndarray, there: np.ndarray, kind: pa.DataType) -> pa.Array:
+    empty = ~there | (np.isnan(values) if values.dtype.kind == "f" else False)
+    return pa.array(values, kind, mask=empty)
+
+
+def per_row(reader: MixReader, held: pa.Table) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """Sorted row ids of one dataset, and for each: times seen, last step, first and last loss.
+
+    Pieces of one document in one epoch are one serving; its loss is the mean over their tokens.
+    """
+    index, step = held.column("index").to_numpy(), held.column("step").to_numpy()
+    row = reader.layout.locate(index).row.astype(np.int64)
+    loss = held.column("loss").to_numpy(zero_copy_only=False).astype(np.float64)
+    weight = held.column("tokens").fill_null(1).to_numpy().astype(np.float64) * ~np.isnan(loss)
+    serving, of = np.unique(index, return_inverse=True)  # one index is one serving of its row
+    total = np.bincount(of, weight * np.nan_to_num(loss))
+    with np.errstate(invalid="ignore"):
+        mean = total / np.bincount(of, weight)
+    last = np.zeros(len(serving), np.int64)
+    np.maximum.at(last, of, step)
+    row_of = np.zeros(len(serving), np.int64)
+    row_of[of] = row
+    order = np.lexsort((serving, last, row_of))
+    rows, begins, counts = np.unique(row_of[order], return_index=True, return_counts=True)
+    ends = begins + counts - 1
+    return rows, {
+        "seen": counts.astype(np.int32), "step_last": last[order][ends],
+        "loss_first": mean[order][begins].astype(np.float32), "loss_last": mean[order][ends].astype(np.float32),
+    }  # fmt: skip
+
+
+def who(cat: Catalog, sample_id: str) -> list[dict[str, Any]]:
+    """Every time a run was served this sample: mix, run, attempt, rank, step, epoch and loss."""
+    from catalog.trace import trace_sample
+
+    sample = trace_sample(cat, sample_id)["sample_id"]
+    found: list[dict[str, Any]] = []
+    folder = cat.settings.home / "ledger"
+    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+        reader = cat.mix(path.name)
+        places = {}
+        for source, table in enumerate(reader.sources.tables):
+            ids = table.scanner(columns=[], filter=f"sample_id = '{sample}'", with_row_id=True).to_table()
+            places[source] = ids.column("_rowid").to_numpy().astype(np.int64)
+        if not any(len(ids) for ids in places.values()):
+            continue
+        for run in runs_of(reader):
+            held = read_run(reader, run)
+            at = reader.layout.locate(held.column("index").to_numpy())
+            source = reader.sources.of_part[at.part]
+            mine = np.zeros(held.num_rows, bool)
+            for number, ids in places.items():
+                mine |= (source == number) & np.isin(at.row, ids)
+            for row in held.filter(pa.array(mine)).to_pylist():
+                found.append({"mix": reader.ref, "run": run, **row})
+    return found
+
+
+def left(reader: MixReader, run: str) -> list[dict[str, Any]]:
+    """For each part: samples the mix serves in all, those this run was served, and what remains."""
+    table = read_run(reader, run)
+    part, index = table.column("part").to_numpy(), table.column("index").to_numpy()
+    _, once = np.unique(index, return_index=True)
+    served = np.bincount(part[once], minlength=len(reader.lock["parts"]))
+    planned = reader.layout.order.served(len(reader))
+    return [
+        {"part": number + 1, "dataset": held["dataset"], "samples": int(planned[number]),
+         "served": int(served[number]), "left": int(planned[number] - served[number])}
+        for number, held in enumerate(reader.lock["parts"])
+    ]  # fmt: skip
+
+
+def loss_curves(reader: MixReader, run: str, *, by: str = "part", bins: int = 20) -> list[dict[str, Any]]:
+    """Mean loss by stretch of steps and by part (its dataset) or by source."""
+    if by not in ("part", "source") or bins < 1:
+        raise BadInput(f"curves are by part or source and in at least 1 bin, not by {by!r} in {bins}")
+    table = read_run(reader, run)
+    table = table.filter(
+        pa.compute.and_(
+            pa.compute.is_valid(table.column("loss")), pa.compute.invert(pa.compute.is_nan(table.column("loss")))
+        )
+    )  # type: ignore[attr-defined]
+    if not table.num_rows:
+        raise BadInput(f"run {run} of {reader.ref} recorded no losses; give them to Ledger.record")
+    step, loss = table.column("step").to_numpy(), table.column("loss").to_numpy().astype(np.float64)
+    group = _groups(reader, table, by)
+    edges = np.linspace(step.min(), step.max() + 1, min(bins, int(step.max() - step.min()) + 1) + 1)
+    at = np.clip(np.searchsorted(edges, step, side="right") - 1, 0, len(edges) - 2)
+    found = []
+    for name in sorted(set(group)):
+        mine = np.array([held == name for held in group])
+        for number in np.unique(at[mine]):
+            chosen = mine & (at == number)
+            found.append({by: name, "from_step": int(step[chosen].min()), "to_step": int(step[chosen].max()),
+                          "samples": int(chosen.sum()), "loss": float(loss[chosen].mean())})  # fmt: skip
+    return found
+
+
+def _groups(reader: MixReader, table: pa.Table, by: str) -> list[str]:
+    if by == "part":
+        names = [f"{number} {part['dataset']}" for number, part in enumerate(reader.lock["parts"], 1)]
+        return [names[part] for part in table.column("part").to_pylist()]
+    index = table.column("index").to_numpy()
+    unique, back = np.unique(index, return_inverse=True)
+    held: dict[int, str] = {}
+    for begin in range(0, len(unique), 16_384):
+        rows = reader.take(unique[begin : begin + 16_384], ["source"])
+        held |= dict(zip(rows.column("_index").to_pylist(), rows.column("source").to_pylist(), strict=True))
+    return [held.get(int(unique[at]), "retracted") or "" for at in back]
