@@ -1,4 +1,4 @@
-"""strata mix weights|split|publish|revise|preview|list|show|diff, strata pull."""
+"""strata mix weights|split|publish|preview|list|show|diff|key|sign|verify, strata pull."""
 
 from __future__ import annotations
 
@@ -96,14 +96,64 @@ def publish(spec: Spec, json: Json = False) -> None:
     Example: strata mix publish pretrain.yaml
     """
     from catalog.mixes import summary
-    from catalog.mixes.reads import advice
-    from catalog.pull.layout import Layout
 
     cat = opened()
     made = cat.publish_mix(spec)
     held = {"ref": f"{made.name}@v{made.version}", "digest": made.digest, **summary(made.lock)}
-    held |= advice(cat, made.lock, Layout.from_lock(made.lock, cat.settings.locks, verify=False))
     emit(json, held, lambda: _summary(held))
+
+
+def key(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Where the private key goes; FILE.pub is the public half.")
+    ],
+    json: Json = False,
+) -> None:
+    """Make a key to sign mixes with.
+
+    Example: strata mix key ~/.strata-key
+    """
+    from catalog.mixes.sign import new_key
+
+    made = new_key(file)
+    emit(json, {"file": file, "fingerprint": made}, lambda: print(f"key {made[:16]} is in {file}; share {file}.pub"))
+
+
+def sign(
+    ref: Ref,
+    with_: Annotated[str, typer.Option("--key", metavar="FILE", help="Ed25519 private key; see `strata mix key`.")],
+    json: Json = False,
+) -> None:
+    """Sign the lock of a mix; the lock does not change, and others may sign it too.
+
+    Example: strata mix sign pretrain@v1 --key ~/.strata-key
+    """
+    from catalog.mixes.sign import sign as make
+
+    made = make(opened(), ref, with_)
+    emit(
+        json,
+        made,
+        lambda: print(f"lock {made['lock'][:12]} is signed by {made['signer']} with key {made['fingerprint'][:16]}"),
+    )
+
+
+def verify(
+    ref: Ref,
+    by: Annotated[
+        str | None, typer.Option("--by", metavar="FILE.pub", help="Demand a valid signature of this key.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show who signed a mix, and whether what they signed is this lock. Unsigned is legal.
+
+    Example: strata mix verify pretrain@v1 --by ann.pub
+    """
+    from catalog.mixes.sign import signatures
+
+    held = signatures(opened(), ref, by)
+    rows = [{**entry, "key": entry["fingerprint"][:16]} for entry in held]
+    emit(json, held, lambda: table(rows, ["key", "signer", "signed", "valid"], empty=f"{ref} is not signed"))
 
 
 def revise(
@@ -184,16 +234,50 @@ def show(ref: Ref, json: Json = False) -> None:
 def diff(
     a: Annotated[str, typer.Argument(metavar="A@vN", help="Mix, the older.")],
     b: Annotated[str, typer.Argument(metavar="B@vN", help="Mix, the newer.")],
+    scores: Annotated[
+        bool,
+        typer.Option("--scores", help="Also how sources, languages and scores shift, from a sample of each order."),
+    ] = False,
     json: Json = False,
 ) -> None:
     """Compare two mixes: parts, shares, tokens, and samples that only one serves.
 
-    Example: strata mix diff pretrain@v1 pretrain@v2
+    Example: strata mix diff pretrain@v1 pretrain@v2 --scores
     """
     from catalog.mixes import diff_mixes
 
-    held = diff_mixes(opened(), a, b)
-    emit(json, held, lambda: facts(flat(held)))
+    cat = opened()
+    held = diff_mixes(cat, a, b)
+    if scores:
+        from catalog.mixes.shifts import shifts
+
+        held = {**held, "shifts": shifts(cat, a, b)}
+
+    def human() -> None:
+        facts(flat({name: value for name, value in held.items() if name not in ("shifts", "parts")}))
+        rows = [_part_change(part) for part in held["parts"]]
+        table(rows, ["part", "where", "status", "samples a", "samples b", "share a", "share b"], title="parts")
+        if scores:
+            _shifts(held["shifts"])
+
+    emit(json, held, human)
+
+
+def _part_change(part: dict[str, Any]) -> dict[str, Any]:
+    row = {"part": part["dataset"], "where": part["where"], "status": part["status"]}
+    for side in ("a", "b"):
+        held = part.get(side) or {}
+        row |= {f"samples {side}": held.get("samples"), f"share {side}": held.get("share")}
+    return row
+
+
+def _shifts(found: dict[str, Any]) -> None:
+    shares = [{"column": column, "value": value, "a": a, "b": b}
+              for column, values in found["shares"].items() for value, (a, b) in values.items()]  # fmt: skip
+    table(shares, ["column", "value", "a", "b"], title="shares of what is served")
+    moved = [{"column": name, **held} for name, held in found["numbers"].items() if held["shift"] > held["chance"]]
+    columns = ["column", "mean a", "mean b", "median a", "median b", "shift", "chance"]
+    table(moved, columns, title="scores that shift beyond chance", empty="no score shifts beyond chance")
 
 
 def flat(value: dict[str, Any], prefix: str = "") -> dict[str, Any]:
