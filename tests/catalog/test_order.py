@@ -73,6 +73,44 @@ def test_wheels_within_wheels_stay_exact(counts, limit):
             assert made.served(index) == [int((parts[:index] == p).sum()) for p in range(len(counts))]
 
 
+def windows(parts, counts):
+    """Largest distance of any part's count from its share of the length, over all windows: of two prefixes each."""
+    total, worst = len(parts), 0.0
+    for part, count in enumerate(counts):
+        ahead = np.concatenate([[0], np.cumsum(parts == part)]) - np.arange(total + 1) * (count / total)
+        worst = max(worst, float(ahead.max() - ahead.min()))
+    return worst
+
+
+@given(st.lists(st.integers(0, 200), min_size=1, max_size=12).filter(sum))
+@settings(max_examples=150, deadline=None)
+def test_every_window_of_a_period_is_within_two(counts):
+    _, parts, _ = sequence(counts)
+    assert windows(parts, counts) < 2
+
+
+@given(st.lists(st.integers(1, 60), min_size=2, max_size=6), st.data())
+@settings(max_examples=100, deadline=None)
+def test_every_window_of_every_stage_is_within_two(counts, data):
+    """Each stage of a chain keeps to its own weights; a cut one too."""
+    more = data.draw(st.lists(st.integers(0, 60), min_size=len(counts), max_size=len(counts)).filter(sum))
+    cut = data.draw(st.integers(1, sum(counts)))
+    first = Segment(0, cut, tuple(counts), (0,) * len(counts))
+    chain = Order([first, order.chained([first], more, Order([first]).served(cut))])
+    parts, items = chain.locate(np.arange(chain.total))
+    assert windows(np.append(parts[:cut], sequence(counts)[1][cut:]), counts) < 2
+    assert windows(parts[cut:], more) < 2
+    for part in range(len(counts)):
+        assert items[parts == part].tolist() == list(range(int((parts == part).sum())))
+
+
+@pytest.mark.parametrize(("total", "parts", "seed"), [(200_000, 3, 0), (400_000, 30, 1), (700_000, 100, 2)])
+def test_windows_of_long_mixes_stay_within_four(total, parts, seed):
+    """Past 65,536 items wheels turn in wheels: the proven bound is six a wheel, what comes up is below four."""
+    counts = np.maximum(1, np.random.default_rng(seed).dirichlet(np.full(parts, 0.7)) * total).astype(int).tolist()
+    assert windows(sequence(counts)[1], counts) < 4
+
+
 def test_a_small_part_of_a_long_mix_is_spread():
     counts = [700_000, 150_000, 40, 1]
     _, parts, items = sequence(counts)
@@ -180,3 +218,23 @@ def test_resume_with_another_world_size_goes_on_at_the_same_index(total, first, 
     before, position = read(0, first, stop_step)
     after, _ = read(position, second, total + 1)
     assert before + after == list(range(total))
+
+
+@given(st.integers(1, 2000), st.integers(1, 40), st.lists(st.integers(1, 64), min_size=1, max_size=5), st.data())
+@settings(max_examples=150, deadline=None)
+def test_a_run_over_any_number_of_ranks_serves_each_index_once(total, batch, worlds, data):
+    """Resumed again and again, on 1 to 64 ranks with any workers: step by step the same global sequence."""
+    seen, position = [], 0
+    for number, world in enumerate(worlds):
+        last, workers = number == len(worlds) - 1, data.draw(st.integers(1, 8))
+        ranks = [Steps(total, position, None, rank, world, batch) for rank in range(world)]
+        stop = len(ranks[0]) if last else data.draw(st.integers(0, len(ranks[0])))
+        for step in range(stop):
+            worker = step % workers
+            assert step in range(worker, len(ranks[0]), workers)
+            together = np.sort(np.concatenate([rank.indices(step) for rank in ranks]))
+            begin = position + step * batch * world
+            assert np.array_equal(together, np.arange(begin, min(begin + batch * world, total)))
+            seen.append(together)
+        position = min(position + stop * batch * world, total)
+    assert np.array_equal(np.concatenate([np.empty(0, int), *seen]), np.arange(total))

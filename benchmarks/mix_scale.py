@@ -1,0 +1,115 @@
+"""Start-up and resume of a very large mix: 10^9 rows, 200 parts, 30 % of the rows chosen, 1 % tombstones.
+
+    python benchmarks/mix_scale.py                    # about a minute; 1 GB of side files in a temporary folder
+    python benchmarks/mix_scale.py --sorted           # every part ordered by a column: stored orders as well
+
+The table is virtual: row ids, bitmaps, tombstones and the lock are real and made as publishing makes them, the rows behind
+them do not exist, so that what is measured is what a start costs beyond opening tables and reading rows. Every figure is
+of a fresh process: from its first line (imports included) to the rows of one block of 16,384 indices, tombstones taken
+out. "resume" starts at a random index; memory is the peak of the process, mapped pages included. Side files are verified
+against their names at each start, as opening a mix does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+ROWS, PARTS, CHOSEN, GONE, ITEMS = 10**9, 200, 0.3, 0.01, 10**9
+BLOCK = 16_384
+
+
+def prepare(folder: Path, rows: int, ordered: bool) -> dict[str, Any]:
+    """Side files and the lock of the mix."""
+    from catalog.pull import rowset, stored
+    from catalog.pull.layout import ALGORITHMS, OPTIONAL
+    from catalog.pull.order import whole
+    from catalog.pull.rowset import RowSetBuilder
+
+    rng, each, parts, orders = np.random.default_rng(0), rows // PARTS, [], []
+    weights = rng.dirichlet(np.full(PARTS, 2.0))
+    counts = np.maximum(1, (weights * ITEMS).astype(np.int64))
+    for number in range(PARTS):
+        builder = RowSetBuilder()
+        builder.add(number * each + np.flatnonzero(rng.random(each) < CHOSEN))
+        held = builder.build()
+        rowset.save(held, folder)
+        parts.append({"rows": held.to_json(), "key": f"part {number}"})
+        if ordered:
+            made = stored.stored(0, int(counts[number]), rng.permutation(held.rows), held.rows)
+            stored.save(made, folder)
+            orders.append({"part": number, **made.to_json()})
+    np.save(folder / "gone.npy", np.sort(rng.choice(rows, int(rows * GONE), replace=False, shuffle=False)))
+    algorithms = {**ALGORITHMS, **({"stored_order": OPTIONAL["stored_order"]} if ordered else {})}
+    lock = {"name": "big", "seed": 1, "order": {"shuffle": "full"}, "parts": parts, "algorithms": algorithms,
+            "segments": [whole(counts.tolist()).to_json()], "orders": orders}  # fmt: skip
+    (folder / "lock.json").write_text(json.dumps(lock))
+    return lock
+
+
+def start(folder: Path, at: float, began: float) -> dict[str, float]:
+    """What one process does: open, then the rows of the first block from a place in the mix on."""
+    from catalog.pull.layout import Layout
+    from catalog.pull.sources import Sources
+
+    imported = time.perf_counter() - began
+    lock = json.loads((folder / "lock.json").read_text())
+    layout = Layout.from_lock(lock, folder)
+    gone = np.load(folder / "gone.npy", mmap_mode="r")
+    sources = Sources(["big"], [], [{}], [[]], [np.asarray(gone)], np.zeros(PARTS, np.int64))
+    opened = time.perf_counter() - began
+    index = int(at * (len(layout) - BLOCK))
+    found = layout.locate(np.arange(index, index + BLOCK))
+    live = sources.live(sources.of_part[found.part], found.row)
+    ready = time.perf_counter() - began
+    turn = time.perf_counter()
+    for step in range(1, 21):
+        layout.locate(np.arange(index - step * BLOCK, index - (step - 1) * BLOCK) % len(layout))
+    rate = 20 * BLOCK / (time.perf_counter() - turn)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"imported": imported, "opened": opened, "first block": ready, "peak MB": peak, "live": float(live.mean()),
+            "rows/s": rate, "items": float(len(layout))}  # fmt: skip
+
+
+def main() -> None:
+    began = time.perf_counter()
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--rows", type=int, default=ROWS)
+    parser.add_argument("--sorted", action="store_true")
+    parser.add_argument("--starts", type=int, default=5, help="random places to resume at")
+    parser.add_argument("--start", nargs=2, metavar=("FOLDER", "AT"), help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.start:
+        print(json.dumps(start(Path(given.start[0]), float(given.start[1]), began)))
+        return
+    chance = random.Random(0)
+    with tempfile.TemporaryDirectory() as name:
+        folder, began = Path(name), time.perf_counter()
+        prepare(folder, given.rows, given.sorted)
+        size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
+        print(
+            f"{given.rows:,} rows, {PARTS} parts, {size:,.0f} MB of side files, made in {time.perf_counter() - began:.0f} s"
+        )
+        print(f"{'':16}{'imported':>10}{'opened':>10}{'first block':>13}{'peak MB':>10}{'live':>8}{'indices/s':>12}")
+        for label, at in [
+            ("start", 0.0),
+            *((f"resume at {x:.3f}", x) for x in [chance.random() for _ in range(given.starts)]),
+        ]:
+            command = [sys.executable, __file__, "--start", name, str(at)]
+            seen = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+            print(f"{label:16}{seen['imported']:8.2f} s{seen['opened']:8.2f} s{seen['first block']:11.2f} s"
+                  f"{seen['peak MB']:10,.0f}{seen['live']:8.3f}{seen['rows/s']:12,.0f}")  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
