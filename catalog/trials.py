@@ -211,7 +211,7 @@ def trials_of(cat: Catalog, parts: Sequence[str], mix: str | None = None, models
         key = (trial.lock, trial.model, trial.seed)
         if key not in last or last[key].step <= trial.step:
             last[key] = trial
-    held = list(last.values())
+    held = sorted(last.values(), key=lambda t: (t.mix, t.model, t.seed))  # not by time: parallel runs end in any order
     if not held:
         raise NotFound(
             "trial of these parts",

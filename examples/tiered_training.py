@@ -34,7 +34,7 @@ TIERS = {
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--home", default=os.environ.get("STRATA_HOME", "strata-home"))
-    parser.add_argument("--size", default="256k")
+    parser.add_argument("--size", default="64k")
     parser.add_argument("--tokens", type=int, default=393_216, help="training tokens (bytes) of a run")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
