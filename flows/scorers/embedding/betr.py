@@ -20,14 +20,13 @@ import numpy as np
 import pyarrow as pa
 from pydantic import Field
 
-from catalog import states
 from catalog.errors import BadInput
 from catalog.plugins import Context, Out, Scan, scorer
 from flows.scorers.embedding._ranks import best_ranks, mean_reciprocal
 from flows.scorers.embedding._vectors import unit
 from flows.scorers.embedding.minilm import EmbeddingParams, load_sentence_encoder
 from flows.scorers.ngram._agreement import auc_delong
-from flows.scorers.ngram._linear import out_of_fold, train_logistic, unit_features, unit_matrix
+from flows.scorers.ngram._linear import class_probability, out_of_fold, train_logistic, unit_matrix
 
 
 class Params(EmbeddingParams):
@@ -107,12 +106,4 @@ def _lowest(read: Any, size: int, seed: int) -> tuple[list[str], list[str]]:
 )
 def betr(batch: pa.RecordBatch, ctx: Context) -> dict[str, pa.Array]:
     """Probability that a text ranks among the best before the target's examples. One without a word is undefined."""
-    weights = ctx.state["weights"]
-    owner, bucket, value = unit_features(batch["text"].to_pylist(), weights.size)
-    logit = ctx.state["intercept"] + np.bincount(owner, value * weights[bucket], minlength=batch.num_rows)
-    empty = np.bincount(owner, minlength=batch.num_rows) == 0
-    probability = (0.5 * (1 + np.tanh(0.5 * logit))).astype(np.float32)
-    return {
-        "betr": pa.array(probability, mask=empty),
-        "_state": pa.array(np.where(empty, states.UNDEFINED, states.VALUE), pa.uint8()),
-    }
+    return class_probability("betr", batch["text"], ctx.state["weights"], ctx.state["intercept"])

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
+from catalog import states
 from flows.scorers.ngram._hashing import ngram_hashes, owners, word_hashes
 
 
@@ -38,6 +40,18 @@ def train_logistic(features: Any, labels: np.ndarray, strength: float) -> Any:
 
     with threadpool_limits(1):  # dot products this short are many times slower on several threads
         return LogisticRegression(C=strength, solver="liblinear", random_state=0, max_iter=1000).fit(features, labels)
+
+
+def class_probability(name: str, texts: pa.Array, weights: np.ndarray, intercept: float) -> dict[str, pa.Array]:
+    """Output `name`: probability of the positive class under a stored classifier; a text without a word is undefined."""
+    owner, bucket, value = unit_features(texts.to_pylist(), weights.size)
+    logit = intercept + np.bincount(owner, value * weights[bucket], minlength=len(texts))
+    empty = np.bincount(owner, minlength=len(texts)) == 0
+    probability = (0.5 * (1 + np.tanh(0.5 * logit))).astype(np.float32)
+    return {
+        name: pa.array(probability, mask=empty),
+        "_state": pa.array(np.where(empty, states.UNDEFINED, states.VALUE), pa.uint8()),
+    }
 
 
 def out_of_fold(

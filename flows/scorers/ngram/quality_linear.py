@@ -14,12 +14,11 @@ import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field
 
-from catalog import states
 from catalog.errors import BadInput
 from catalog.plugins import Context, Out, Scan, scorer
 from flows.scorers.ngram._agreement import auc_delong, auc_of
 from flows.scorers.ngram._classes import labelled
-from flows.scorers.ngram._linear import out_of_fold, train_logistic, unit_features, unit_matrix
+from flows.scorers.ngram._linear import class_probability, out_of_fold, train_logistic, unit_matrix
 
 
 class Params(BaseModel):
@@ -83,15 +82,7 @@ def fit(scan: Scan, ctx: Context) -> dict[str, Any]:
 )
 def quality_linear(batch: pa.RecordBatch, ctx: Context) -> dict[str, pa.Array]:
     """Probability of the better class of the target's labels. A text without a word is undefined."""
-    weights = ctx.state["weights"]
-    owner, bucket, value = unit_features(batch["text"].to_pylist(), weights.size)
-    logit = ctx.state["intercept"] + np.bincount(owner, value * weights[bucket], minlength=batch.num_rows)
-    empty = np.bincount(owner, minlength=batch.num_rows) == 0
-    probability = (0.5 * (1 + np.tanh(0.5 * logit))).astype(np.float32)
-    return {
-        "quality_linear": pa.array(probability, mask=empty),
-        "_state": pa.array(np.where(empty, states.UNDEFINED, states.VALUE), pa.uint8()),
-    }
+    return class_probability("quality_linear", batch["text"], ctx.state["weights"], ctx.state["intercept"])
 
 
 def _labelled(ctx: Context) -> tuple[list[str], np.ndarray, list[str], int]:
