@@ -186,7 +186,7 @@ class Reader:
         if not path.exists():
             path.write_text(item.code, "utf-8")
         body = yaml.safe_load(item.code)
-        if "stages" in body:
+        if "stages" in body and "parts" not in body:  # a mix has stages too, checked where it is published
             from flows.stages import stages_of
 
             stages_of(body["stages"])

@@ -12,7 +12,7 @@ from sqlmodel import select
 
 from catalog.access import check
 from catalog.errors import Corrupt, NotFound
-from catalog.meta.models import Dataset, Version
+from catalog.meta.models import ColumnRecord, Dataset, Version
 from catalog.schema import plain_type, table_schema
 
 if TYPE_CHECKING:
@@ -71,29 +71,60 @@ def _any_column() -> dict[str, str]:
 
 def open_sources(cat: Catalog, lock: dict[str, Any], ref: str) -> Sources:
     """Open each dataset of the lock at its published head and compare it with what the lock pins."""
+    from catalog.store import open_table
+
+    facts = _facts(cat, [part["dataset_id"] for part in lock["parts"]])
     datasets: dict[str, Dataset] = {}
     for part in lock["parts"]:
         if part["dataset_id"] not in datasets:
-            datasets[part["dataset_id"]] = _dataset(cat, part, ref)
-        _check_version(cat, part, ref)
-    from catalog.store import open_table
-
+            datasets[part["dataset_id"]] = _dataset(cat, facts, part, ref)
+        _check_version(facts, part, ref)
     tables = [open_table(cat.table_uri(held), held.lance_version, cat.settings.storage) for held in datasets.values()]
     own = [list(table_schema(held.kind, held.tier).names) for held in datasets.values()]
     order = {identity: at for at, identity in enumerate(datasets)}
     return Sources(
         names=[held.name for held in datasets.values()],
         tables=tables,
-        fields=[_fields(cat, held, table) for held, table in zip(datasets.values(), tables, strict=True)],
+        fields=[_fields(facts, held, table) for held, table in zip(datasets.values(), tables, strict=True)],
         own=own,
         retracted=[_retracted(held, table) for held, table in zip(datasets.values(), tables, strict=True)],
         of_part=np.array([order[part["dataset_id"]] for part in lock["parts"]], np.int64),
     )
 
 
-def _dataset(cat: Catalog, part: dict[str, Any], ref: str) -> Dataset:
+@dataclass(frozen=True)
+class _Facts:
+    """What the metadata hold of the datasets of a lock, in three queries however many parts there are."""
+
+    datasets: dict[str, Dataset]
+    digests: dict[tuple[str, int], str]
+    columns: dict[str, list[tuple[str, str]]]
+
+
+def _facts(cat: Catalog, ids: list[str]) -> _Facts:
+    wanted = sorted(set(ids))
     with cat.session() as session:
-        held = session.get(Dataset, part["dataset_id"])
+        datasets = {held.id: held for held in session.exec(select(Dataset).where(_among(Dataset.id, wanted)))}
+        versions = session.exec(
+            select(Version.dataset_id, Version.number, Version.digest).where(_among(Version.dataset_id, wanted))
+        )
+        digests = {(dataset, number): digest for dataset, number, digest in versions}
+        columns: dict[str, list[tuple[str, str]]] = {identity: [] for identity in wanted}
+        for dataset, alias, physical in session.exec(
+            select(ColumnRecord.dataset_id, ColumnRecord.alias, ColumnRecord.physical)
+            .where(_among(ColumnRecord.dataset_id, wanted))
+            .order_by(ColumnRecord.alias)
+        ):
+            columns[dataset].append((alias, physical))
+    return _Facts(datasets, digests, columns)
+
+
+def _among(column: Any, values: list[str]) -> Any:
+    return column.in_(values)
+
+
+def _dataset(cat: Catalog, facts: _Facts, part: dict[str, Any], ref: str) -> Dataset:
+    held = facts.datasets.get(part["dataset_id"])
     if held is None or held.dropped:
         raise Corrupt(
             f"mix {ref} reads dataset {part['dataset']} ({part['dataset_id'][:8]}), which this catalog "
@@ -103,27 +134,23 @@ def _dataset(cat: Catalog, part: dict[str, Any], ref: str) -> Dataset:
     return held
 
 
-def _check_version(cat: Catalog, part: dict[str, Any], ref: str) -> None:
-    with cat.session() as session:
-        held = session.exec(
-            select(Version).where(Version.dataset_id == part["dataset_id"], Version.number == part["version"])
-        ).first()
-    name = f"{part['dataset']}@v{part['version']}"
-    if held is None:
+def _check_version(facts: _Facts, part: dict[str, Any], ref: str) -> None:
+    digest, name = facts.digests.get((part["dataset_id"], part["version"])), f"{part['dataset']}@v{part['version']}"
+    if digest is None:
         raise Corrupt(f"mix {ref} reads {name}, which this catalog does not have; run `strata doctor`")
-    if held.digest != part["version_digest"]:
+    if digest != part["version_digest"]:
         raise Corrupt(
-            f"mix {ref} does not match the store: {name} has digest {held.digest[:16]}, the lock names "
+            f"mix {ref} does not match the store: {name} has digest {digest[:16]}, the lock names "
             f"{part['version_digest'][:16]}; run `strata doctor`"
         )
 
 
-def _fields(cat: Catalog, held: Dataset, table: lance.LanceDataset) -> dict[str, tuple[str, pa.DataType]]:
+def _fields(facts: _Facts, held: Dataset, table: lance.LanceDataset) -> dict[str, tuple[str, pa.DataType]]:
     types = {field.name: plain_type(field.type) for field in table.schema}
     fields = {name: (name, types[name]) for name in table_schema(held.kind, held.tier).names if name in types}
-    for column in cat.columns(held.name):
-        if column.physical in types:
-            fields[column.alias] = (column.physical, types[column.physical])
+    for alias, physical in facts.columns[held.id]:
+        if physical in types:
+            fields[alias] = (physical, types[physical])
     return fields
 
 
