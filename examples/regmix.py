@@ -66,7 +66,8 @@ def main() -> None:
 
     print(f"\n2. Weights by RegMix ({options.model}) and by mixing laws, for {options.goal}")
     design = read_design(learn)
-    base, known = design["spec"], f"catalog:{name}-r[0-9]*"
+    # the runs of the design alone: those of the comparison below must not be learned from when this is run again
+    base, known = design["spec"], f"catalog:{name}-r[0-9]*-s0"
     parts = {f"loss/{part}": 1 / len(design["parts"]) for part in design["parts"]}
     losses = {"losses": parts} if options.goal == "loss/mean" else {}
     found = {
