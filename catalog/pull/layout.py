@@ -68,8 +68,10 @@ class Layout:
                 raise BadInput(f"mix {lock['name']} was locked with {what} {found}; use the Strata release that has it")
         parts = [PartRows(rowset.load(part["rows"], folder, verify=verify), part["key"]) for part in lock["parts"]]
         held: dict[int, list[Stored]] = {}
-        for body in lock.get("orders", ()):
-            held.setdefault(body["part"], []).append(stored.load(body, folder, verify=verify))
+        orders = lock.get("orders", ())
+        hashed = verify and sum(body["rows"] * body["width"] for body in orders) <= stored.CHECKED_AT_OPEN
+        for body in orders:
+            held.setdefault(body["part"], []).append(stored.load(body, folder, verify=hashed))
         shuffle, runs = lock["order"]["shuffle"], runs_of(lock["order"])
         return cls(Order.from_json(lock["segments"]), parts, lock["seed"], shuffle, runs, held)
 

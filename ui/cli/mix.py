@@ -96,10 +96,13 @@ def publish(spec: Spec, json: Json = False) -> None:
     Example: strata mix publish pretrain.yaml
     """
     from catalog.mixes import summary
+    from catalog.mixes.reads import advice
+    from catalog.pull.layout import Layout
 
     cat = opened()
     made = cat.publish_mix(spec)
     held = {"ref": f"{made.name}@v{made.version}", "digest": made.digest, **summary(made.lock)}
+    held |= advice(cat, made.lock, Layout.from_lock(made.lock, cat.settings.locks, verify=False))
     emit(json, held, lambda: _summary(held))
 
 
