@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
@@ -93,15 +94,26 @@ def compare_trials(
     results: Iterable[str] | None = None,
     level: float = 0.95,
     higher: Iterable[str] = (),
+    models: str | None = None,
 ) -> list[dict[str, Any]]:
-    """The runs of two mixes, result by result: means, difference b - a, interval, detectable effect, verdict."""
+    """The runs of two mixes, result by result: means, difference b - a, interval, detectable effect, verdict.
+
+    models: a pattern of model names; runs of several sizes are not compared without one.
+    """
     from catalog.trials import list_trials
 
     if len(mixes) != 2:
         raise BadInput(f"two mixes are compared, {len(mixes)} are given")
     if not 0 < level < 1:
         raise BadInput(f"a level of {level:g} is no probability; give one such as 0.95")
-    sides = [_by_seed(list_trials(cat, mix)) for mix in mixes]
+    held = [[t for t in list_trials(cat, mix) if models is None or fnmatchcase(t.model, models)] for mix in mixes]
+    sizes = {t.size for side in held for t in side if t.size and t.status == "done"}
+    if len(sizes) > 1:
+        raise BadInput(
+            f"the runs are of models of {' and '.join(f'{size:,}' for size in sorted(sizes))} parameters; say which are "
+            "compared, by a pattern of their names: --model '*-1m-*'"
+        )
+    sides = [_by_seed(side) for side in held]
     for mix, side in zip(mixes, sides, strict=True):
         if not side:
             raise BadInput(

@@ -125,3 +125,16 @@ def test_decision_accuracy_counts_ordered_pairs():
     assert decision_accuracy([1, 3, 2], [10, 20, 30]) == pytest.approx(2 / 3)
     with pytest.raises(BadInput, match="do not tell any two apart"):
         decision_accuracy([1, 2], [5, 5])
+
+
+def test_runs_of_several_sizes_are_compared_by_name_only(cat):
+    for mix in ("even", "tuned"):
+        for seed in range(3):
+            for size, name in ((1000, "small"), (9000, "large")):
+                loss = 3.0 + seed / 10 - size / 9000 - (0.5 if mix == "tuned" and size == 9000 else 0)
+                add_trial(cat, mix, {"loss": loss}, seed=seed, size=size, model=f"{mix}-{name}-s{seed}")
+    with pytest.raises(BadInput, match="1,000 and 9,000 parameters"):
+        compare_trials(cat, ["even", "tuned"])
+    small, large = (compare_trials(cat, ["even", "tuned"], models=f"*-{name}-*")[0] for name in ("small", "large"))
+    assert small["verdict"] == "tie" and small["difference"] == 0
+    assert large["verdict"] == "better" and large["difference"] == pytest.approx(-0.5)

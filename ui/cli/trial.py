@@ -163,6 +163,9 @@ def compare(
         list[str] | None,
         typer.Option(metavar="NAME", help="Results where higher is better; known metrics are recognised."),
     ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="PATTERN", help="Only models with such a name, as in '*-1m-*'.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Compare the runs of two mixes: paired by seed, with intervals, and a tie where the difference is small.
@@ -171,7 +174,7 @@ def compare(
     """
     from flows.trial_statistics import compare_trials
 
-    found = compare_trials(opened(), mixes, results=result, level=level, higher=higher or ())
+    found = compare_trials(opened(), mixes, results=result, level=level, higher=higher or (), models=model)
     columns = ["result", "pairs", "a", "b", "difference", "low", "high", "detectable", "verdict"]
     emit(json, found, lambda: table(found, columns, empty="the two mixes share no result"))
 
