@@ -158,6 +158,10 @@ class MixReader:
         """A resumable torch loader; see catalog.pull.pytorch.StrataLoader."""
         return import_module("catalog.pull.pytorch").StrataLoader(self, batch_size, rank, world, workers, **options)
 
+    def pack(self, tokenizer: Any, length: int, **options: Any) -> Any:
+        """Tokenised sequences of one length; see catalog.pull.pack.pack."""
+        return import_module("catalog.pull.pack").pack(self, tokenizer, length, **options)
+
     def to_hf(self, **options: Any) -> Any:
         """A Hugging Face dataset; see catalog.pull.hf.to_hf."""
         return import_module("catalog.pull.hf").to_hf(self, **options)
