@@ -111,6 +111,17 @@ def test_windows_of_long_mixes_stay_within_four(total, parts, seed):
     assert windows(sequence(counts)[1], counts) < 4
 
 
+@given(counts_strategy, st.integers(16, 60), st.integers(1, 3))
+@settings(max_examples=60, deadline=None)
+def test_parts_that_are_added_later_do_not_move_what_was(counts, limit, more):
+    """A revision writes the old segments over more parts; without items of theirs the order is the same."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(order, "LIMIT", limit)
+        _, parts, items = sequence(counts)
+        _, wider, again = sequence([*counts, *([0] * more)])
+    assert np.array_equal(parts, wider) and np.array_equal(items, again)
+
+
 def test_a_small_part_of_a_long_mix_is_spread():
     counts = [700_000, 150_000, 40, 1]
     _, parts, items = sequence(counts)
