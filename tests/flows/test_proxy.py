@@ -43,12 +43,14 @@ def cat(tmp_path):
 
 
 def test_a_size_is_named_by_its_parameters_beside_the_embeddings():
-    for name in ("16k", "64k", "256k", "1m", "3m", "10m"):
-        model = build_model(make_recipe(size=name), 257)
+    import torch
+
+    for name in SIZES:
+        with torch.device("meta"):  # shapes alone: nothing is drawn
+            model = build_model(make_recipe(size=name), 257)
         held = sum(p.numel() for key, p in model.named_parameters() if "embed" not in key)
         named = float(name[:-1]) * {"k": 1e3, "m": 1e6}[name[-1]]
         assert 0.7 < held / named < 1.35, (name, held)
-    assert set(SIZES) > {"30m", "60m", "100m"}
 
 
 def test_the_split_is_a_bound_on_content_ids_and_can_be_turned_round():
