@@ -23,6 +23,7 @@ from catalog.evals import evals
 from catalog.meta.models import ColumnRecord, Recipe
 from catalog.plugins import Out, Scorer, get_scorer, plugins
 from catalog.schema import field_names
+from flows.aliases import with_aliases
 from flows.devices import DTYPES
 from flows.extending import extension
 from flows.portion import count_missing, fits_on_rows, refuse_parts, refuse_too_many, sample_bound, selected
@@ -157,7 +158,7 @@ def plan(
     refuse_too_many(found, steps)
     with cat.session() as session:
         bases = {r.fingerprint: r.base for r in session.exec(select(Recipe)) if r.base}
-    named = _with_aliases(found, list(steps.values()), known, aliases or {}, bases)
+    named = with_aliases(found, list(steps.values()), known, aliases or {}, bases)
     made = Plan(found.ref, found.dataset.rows, tuple(named), sample, below, held, where, number_format)
     return replace(made, steps=tuple(replace(step, missing=count_missing(cat, made, step)) for step in named))
 
@@ -436,41 +437,6 @@ def _population(asking: _Asking, scorer: Scorer, base: str, *, partly: bool) -> 
 def fingerprint(recipe: dict[str, Any]) -> str:
     """16 hex digits of the SHA-256 of the canonical JSON of a recipe."""
     return hashlib.sha256(orjson.dumps(recipe, option=orjson.OPT_SORT_KEYS)).hexdigest()[:16]
-
-
-def _with_aliases(
-    found: Resolved,
-    steps: list[Step],
-    known: dict[str, ColumnRecord],
-    asked: dict[str, str],
-    bases: dict[str, str],
-) -> list[Step]:
-    """Short names: the output's name (with the target's, where there is one); a taken one gets a suffix."""
-    taken = {column.alias: column.physical for column in known.values()}
-    by_alias = {column.alias: column for column in known.values()}
-    own = field_names(found.dataset.kind)
-    legal = {name for step in steps for name in step.outputs}
-    if unknown := set(asked) - legal:
-        raise BadInput(f"cannot rename {sorted(unknown)[0]!r}: the outputs are {', '.join(sorted(legal))}")
-    done = []
-    for step in steps:
-        aliases = {}
-        for name, physical in step.outputs.items():
-            if physical in known:
-                aliases[name] = known[physical].alias
-                continue
-            tail = "_" + step.target.split("@")[0].replace("-", "_").replace(".", "_") if step.target else ""
-            alias = asked.get(name) or f"{name}{tail}"
-            replaces = alias in by_alias and bases.get(by_alias[alias].fingerprint) == step.base
-            owns = step.plugin.pattern == "global" or step.plugin.fit_on == "evals"
-            if (alias in taken and not (replaces and owns)) or alias in own:
-                if name in asked:
-                    raise BadInput(f"column {alias!r} exists in {found.dataset.name}; choose another name with --as")
-                alias = f"{alias}_{step.fingerprint[:4]}"
-            taken[alias] = physical
-            aliases[name] = alias
-        done.append(replace(step, aliases=aliases))
-    return done
 
 
 def step_to_json(step: Step) -> dict[str, Any]:
