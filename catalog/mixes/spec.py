@@ -189,7 +189,9 @@ def _checked(spec: Spec) -> Spec:
     if spec.use is not None:
         check_use(spec.use)
     if spec.waive and spec.use is None:
-        raise BadInput(f"mix {spec.name}: a waiver stands against a use, and none is said; add use: commercial or another")
+        raise BadInput(
+            f"mix {spec.name}: a waiver stands against a use, and none is said; add use: commercial or another"
+        )
     _check_order(f"mix {spec.name}", spec.order)
     if not spec.parts:
         raise BadInput(f"mix {spec.name} has no parts; name at least one dataset")
