@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -143,7 +144,10 @@ def test_ctrl_c_says_how_to_resume_and_the_same_command_does(tmp_path):
     path = write_jsonl(tmp_path / "web.jsonl", sentences(150_000))
     env = os.environ | {"STRATA_HOME": str(tmp_path / "home"), "STRATA_PROGRESS": "lines"}
     command = [sys.executable, "-m", "ui.cli.main", "ingest", str(path), "--as", "web", "--json"]
-    first = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env)
+    first = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a test run in the background ignores it
+    )  # fmt: skip
     deadline = time.monotonic() + 60
     while not _running(tmp_path / "home") and first.poll() is None:
         assert time.monotonic() < deadline
