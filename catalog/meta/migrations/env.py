@@ -12,9 +12,11 @@ with engine.connect() as connection:
         # Two processes that open a fresh database at once must not both create the tables.
         connection.execute(text("select pg_advisory_lock(727272)"))
         connection.commit()
-    context.configure(connection=connection, target_metadata=SQLModel.metadata, render_as_batch=True)
     if connection.dialect.name == "sqlite":
+        # Begun before Alembic looks, so that it adds no commit of its own between two steps: a process that is
+        # killed in the middle leaves the schema as it was.
         connection.execute(text("begin immediate"))
+    context.configure(connection=connection, target_metadata=SQLModel.metadata, render_as_batch=True)
     with context.begin_transaction():
         context.run_migrations()
     connection.commit()
