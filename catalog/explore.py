@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from catalog.access import check
 from catalog.errors import BadInput, NotFound
 from catalog.schema import table_schema
-from catalog.statistics import ranks
+from catalog.statistics import ranks, spearman
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog, Resolved
@@ -263,9 +263,7 @@ def _relation(name: str, values: np.ndarray, other: np.ndarray, length: np.ndarr
 
 
 def _spearman(a: np.ndarray, b: np.ndarray) -> float | None:
-    if len(a) < 10 or (a == a[0]).all() or (b == b[0]).all():
-        return None
-    return float(np.corrcoef(ranks(a), ranks(b))[0, 1])
+    return spearman(a, b) if len(a) >= 10 else None
 
 
 def _interval(rho: float, count: int) -> tuple[float, float]:

@@ -14,9 +14,7 @@ a spec, which `strata mix publish` locks like any other.
 
 from __future__ import annotations
 
-import inspect
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -24,7 +22,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from catalog.errors import BadInput, NotFound
-from catalog.plugins import NoParams, parse_params, plugins, register, source_digest
+from catalog.plugins import NoParams, described, parse_params, plugins, register
 
 
 @dataclass(frozen=True)
@@ -84,14 +82,17 @@ class Task:
         """Shares of the parts when everything is served once."""
         return self.supply / self.supply.sum()
 
-    def known(self, mixer: str, least: int) -> Trials:
-        """The trials that measured the goal, or a refusal that says how many are missing."""
-        if self.trials is None or not self.goal:
+    def known(self, mixer: str, least: int, goals: Sequence[str] = ()) -> Trials:
+        """The trials that measured the goal (or all of `goals`), or a refusal that says how many are missing."""
+        wanted = [name for name in goals or (self.goal,) if name]
+        if self.trials is None or not wanted:
             raise BadInput(f"mixer {mixer} learns from trials of a goal: give --trials and --goal")
-        held = self.trials.measured(self.goal)
+        held = self.trials
+        for name in wanted:
+            held = held.measured(name)
         if len(held) < least:
             raise BadInput(
-                f"mixer {mixer} needs {least} trials that measured {self.goal}, {len(held)} did; run more of a design"
+                f"mixer {mixer} needs {least} trials that measured {', '.join(wanted)}, {len(held)} did; run more of a design"
             )
         return held
 
@@ -187,12 +188,7 @@ def mixer(name: str, *, version: str, citation: str, **more: Any) -> Callable[[C
     """Declare a mixer: function(task: Task) -> Answer."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        doc = inspect.cleandoc(function.__doc__ or sys.modules[function.__module__].__doc__ or "")
-        made = Mixer(
-            name=name, version=version, function=function, citation=citation, doc=doc, module=function.__module__,
-            source_digest=source_digest(function.__module__), summary=doc.split("\n\n")[0].replace("\n", " "), **more,
-        )  # fmt: skip
-        register("mixer", name, made)
+        register("mixer", name, Mixer(name=name, version=version, citation=citation, **described(function), **more))
         return function
 
     return decorate

@@ -230,6 +230,15 @@ def register(group: str, name: str, item: Any) -> None:
     held[name] = item
 
 
+def described(function: Callable[..., Any]) -> dict[str, Any]:
+    """What a declaration takes from the function itself: its text (else its module's), first paragraph and source."""
+    doc = inspect.cleandoc(function.__doc__ or sys.modules[function.__module__].__doc__ or "")
+    return {
+        "function": function, "doc": doc, "summary": doc.split("\n\n")[0].replace("\n", " "),
+        "module": function.__module__, "source_digest": source_digest(function.__module__),
+    }  # fmt: skip
+
+
 def scorer(
     name: str,
     *,
@@ -245,7 +254,6 @@ def scorer(
     """Declare a scorer. `pattern` is "fit" when `fit` is given, else "map" unless said otherwise."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        doc = inspect.cleandoc(function.__doc__ or sys.modules[function.__module__].__doc__ or "")
         register(
             "scorer",
             name,
@@ -253,16 +261,12 @@ def scorer(
                 name=name,
                 version=version,
                 pattern=pattern or ("fit" if fit else "map"),
-                function=function,
                 reads=tuple(reads),
                 writes=tuple(writes),
                 cost=cost,
                 citation=citation,
-                doc=doc,
                 fit=fit,
-                module=function.__module__,
-                source_digest=source_digest(function.__module__),
-                summary=doc.split("\n\n")[0].replace("\n", " "),
+                **described(function),
                 **more,
             ),
         )

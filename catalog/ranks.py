@@ -15,7 +15,7 @@ from sqlmodel import Session, select
 from catalog import states
 from catalog.meta.models import ColumnRecord, Dataset, Edge, Recipe
 from catalog.statistics import column_statistics, keep_facts
-from catalog.store.columns import attach, row_ids
+from catalog.store.columns import attach, find, row_ids
 from catalog.store.publish import publish
 from catalog.store.tables import ColumnFile, write_column_file
 
@@ -88,9 +88,9 @@ def _file(cat: Catalog, table: Any, fragment: Any, fields: pa.Schema, candidates
     """The column file of one fragment: a rank, "undefined" for a row not chosen, nothing outside the version."""
     wanted = row_ids(fragment)
     order = np.argsort(chosen, kind="stable")
-    at, known = _find(chosen[order], wanted)
+    at, known = find(chosen[order], wanted)
     rank = order[at] if len(chosen) else np.zeros(len(wanted), np.int64)
-    _, inside = _find(candidates, wanted)
+    _, inside = find(candidates, wanted)
     arrays = [pa.array(rank.astype(np.int32), mask=~known)]
     if weights is not None:
         values = np.asarray(weights, np.float32)[rank] if len(chosen) else np.zeros(len(wanted), np.float32)
@@ -100,11 +100,3 @@ def _file(cat: Catalog, table: Any, fragment: Any, fields: pa.Schema, candidates
     batch = pa.RecordBatch.from_arrays(arrays, schema=fields)
     return write_column_file(table.uri, cat.settings.storage, fields, [batch], fragment=fragment.fragment_id,
                              lance_version=table.version)  # fmt: skip
-
-
-def _find(held: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where each wanted id is in the sorted ids, and whether it is there."""
-    if not len(held):
-        return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), bool)
-    at = np.minimum(np.searchsorted(held, wanted), len(held) - 1)
-    return at, held[at] == wanted

@@ -14,8 +14,6 @@ here says "keep": a saved selection is one answer to one budget and one seed.
 
 from __future__ import annotations
 
-import inspect
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,7 +24,7 @@ import pyarrow as pa
 from pydantic import BaseModel
 
 from catalog.errors import BadInput, NotFound
-from catalog.plugins import NoParams, parse_params, plugins, register, source_digest
+from catalog.plugins import NoParams, described, parse_params, plugins, register
 
 Unit = Literal["samples", "tokens"]
 
@@ -144,13 +142,12 @@ def selector(
     """Declare a selector: function(rows: pa.Table, budget: Budget, choice: Choice) -> positions or Chosen."""
 
     def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
-        doc = inspect.cleandoc(function.__doc__ or sys.modules[function.__module__].__doc__ or "")
-        made = Selector(
-            name=name, version=version, function=function, reads=tuple(reads), citation=citation, doc=doc,
-            module=function.__module__, source_digest=source_digest(function.__module__),
-            summary=doc.split("\n\n")[0].replace("\n", " "), **more,
-        )  # fmt: skip
-        register("selector", name, made)
+        about = described(function)
+        register(
+            "selector",
+            name,
+            Selector(name=name, version=version, reads=tuple(reads), citation=citation, **about, **more),
+        )
         return function
 
     return decorate

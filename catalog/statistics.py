@@ -236,6 +236,13 @@ def ranks(values: np.ndarray) -> np.ndarray:
     return ((ends - counts + ends - 1) / 2)[inverse]
 
 
+def spearman(a: np.ndarray, b: np.ndarray) -> float | None:
+    """Rank correlation; None where one side does not vary."""
+    if not len(a) or (a == a[0]).all() or (b == b[0]).all():
+        return None
+    return float(np.corrcoef(ranks(a), ranks(b))[0, 1])
+
+
 def value_words(array: pa.Array) -> np.ndarray:
     """Each value as two 64-bit words (bits or hash, and whether it is there), for digests."""
     words = np.zeros((len(array), 2), np.uint64)

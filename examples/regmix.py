@@ -21,7 +21,7 @@ from passages import datasets, spec
 
 from catalog import Catalog
 from catalog.meta.models import Trial
-from flows.mixers._search import agreement
+from catalog.statistics import spearman
 from flows.mixing import Weighed, weigh
 from flows.proxy.contest import contest
 from flows.proxy.design import make_design, read_design, recipe_of, run_design
@@ -131,7 +131,7 @@ def foretold(found: Weighed, tested: list[Trial], parts: list[str], goal: str) -
             f"   {trial.mix:<34} predicted {guess:.4f} [{guess - half:.4f}, {guess + half:.4f}]  measured {loss:.4f}  {inside}"
         )
     held = int((np.abs(said - seen) <= half).sum())
-    rank = agreement(said, seen)
+    rank = spearman(said, seen)
     print(f"   {held} of {len(done)} inside the interval ({found.answer.report['interval']}); "
           f"Spearman {'undefined' if rank is None else f'{rank:.2f}'}; "
           f"mean absolute error {np.abs(said - seen).mean():.4f}; out of fold {found.answer.report['spearman_out_of_fold']}")  # fmt: skip

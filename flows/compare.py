@@ -24,8 +24,9 @@ import numpy as np
 from catalog.catalog import Catalog
 from catalog.errors import BadInput, NotFound
 from flows import compare_sets
+from flows.kl_reduction import bucket_counts
 from flows.panel import panel
-from flows.sets import rows_of, set_vectors
+from flows.sets import set_vectors
 
 METRICS = ("mmd", "vendi", "clusters", "transport", "prototypes", "ngrams", "qdc")
 
@@ -67,7 +68,7 @@ def compare(
     if "ngrams" in wanted:
         from flows.scorers.ngram._kl import divergence
 
-        held, other = (_ngrams(cat, ref) for ref in (a, b))
+        held, other = (bucket_counts(cat, ref)[0] for ref in (a, b))
         body["ngrams"] = {"kl_b_from_a": divergence(other, held), "kl_a_from_b": divergence(held, other)}
     if "qdc" in wanted:
         body["qdc"] = {
@@ -134,14 +135,3 @@ def jensen_shannon(p: np.ndarray, q: np.ndarray) -> float:
 def _squares(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     gap = (left**2).sum(1)[:, None] + (right**2).sum(1)[None, :] - 2 * left @ right.T
     return np.maximum(gap, 0)
-
-
-def _ngrams(cat: Catalog, ref: str) -> np.ndarray:
-    from flows.scorers.ngram._buckets import features
-
-    counts = np.zeros(10_000, np.int64)
-    for batch in rows_of(cat, ref, ["text"]):
-        counts += np.bincount(features(10_000, 2)(batch["text"].to_pylist())[0], minlength=10_000)
-    if not counts.sum():
-        raise BadInput(f"{ref} has no text, so there is nothing to compare; name a dataset with text")
-    return counts

@@ -29,12 +29,12 @@ def kl_reduction(
     """{"pool", "targets": {target: KL from the pool}, "sets": {set: {"kl_reduction", "rows", "targets": {...}}}}."""
     if not sets or not targets:
         raise BadInput("kl_reduction: name one set or more, the pool they came from, and one target or more")
-    base, _ = _counts(cat, pool, buckets, ngrams)
-    wanted = {ref: _counts(cat, ref, buckets, ngrams)[0] for ref in dict.fromkeys(targets)}
+    base, _ = bucket_counts(cat, pool, buckets, ngrams)
+    wanted = {ref: bucket_counts(cat, ref, buckets, ngrams)[0] for ref in dict.fromkeys(targets)}
     far = {ref: divergence(target, base) for ref, target in wanted.items()}
     body: dict[str, Any] = {"pool": pool, "targets": far, "sets": {}}
     for ref in dict.fromkeys(sets):
-        held, rows = _counts(cat, ref, buckets, ngrams)
+        held, rows = bucket_counts(cat, ref, buckets, ngrams)
         by_target = {name: far[name] - divergence(target, held) for name, target in wanted.items()}
         body["sets"][ref] = {
             "kl_reduction": float(np.mean(list(by_target.values()))),
@@ -45,7 +45,7 @@ def kl_reduction(
     return body
 
 
-def _counts(cat: Catalog, ref: str, buckets: int, ngrams: int) -> tuple[np.ndarray, int]:
+def bucket_counts(cat: Catalog, ref: str, buckets: int = BUCKETS, ngrams: int = 2) -> tuple[np.ndarray, int]:
     """How often each bucket occurs, and the rows that were read."""
     counts, rows, found = np.zeros(buckets, np.int64), 0, features(buckets, ngrams)
     for texts in _texts(cat, ref):

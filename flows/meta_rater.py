@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from catalog.errors import BadInput
+from catalog.statistics import spearman
 
 FEWEST = 30
 """Trials: trees of 20 rows a leaf learn nothing from fewer."""
@@ -53,7 +54,7 @@ def learn_weights(
         "weights": dict(zip(names, map(float, found))),
         "predicted": float(model.predict(found[None, :])[0]),
         "best trial": {"loss": float(losses.min()), **dict(zip(names, map(float, weights[int(losses.argmin())])))},
-        "spearman": _spearman(model.predict(weights[cut:]), losses[cut:]),
+        "spearman": spearman(model.predict(weights[cut:]), losses[cut:]),
         "trials": len(losses), "held out": len(losses) - cut, "trees": int(model.best_iteration_),
     }  # fmt: skip
 
@@ -117,10 +118,3 @@ def _fitted(weights: np.ndarray, losses: np.ndarray, held: np.ndarray, held_loss
     )  # fmt: skip
     stop = lightgbm.early_stopping(stopping_rounds=5, verbose=False)
     return model.fit(weights, losses, eval_X=held, eval_y=held_losses, eval_metric="l2", callbacks=[stop])
-
-
-def _spearman(guess: np.ndarray, truth: np.ndarray) -> float | None:
-    from scipy.stats import rankdata
-
-    a, b = rankdata(guess), rankdata(truth)
-    return float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) and np.ptp(b) else None

@@ -119,13 +119,12 @@ class Promotion:
         publish(self.cat, self.found.dataset.id, change, record)
 
     def _verdict_file(self, fragment: Any, verdict: tuple[np.ndarray, pa.Array], fields: pa.Schema) -> ColumnFile:
-        from catalog.store.columns import row_ids
+        from catalog.store.columns import find, row_ids
 
         ids, names = verdict
         order = np.argsort(ids, kind="stable")
-        wanted = row_ids(fragment)
-        at = np.minimum(np.searchsorted(ids[order], wanted), len(ids) - 1)
-        index = pa.array(order[at], mask=ids[order][at] != wanted)
+        at, known = find(ids[order], row_ids(fragment))
+        index = pa.array(order[at], mask=~known)
         values = pc.cast(names.take(index), pa.string())
         state = pc.if_else(pc.is_valid(values), pa.scalar(states.VALUE, pa.uint8()), pa.scalar(None, pa.uint8()))
         batch = pa.RecordBatch.from_arrays([values, state], schema=fields)

@@ -14,6 +14,7 @@ from catalog.mixes.orders import epochs
 from catalog.pull.fetch import take_rows
 from catalog.pull.layout import Layout
 from catalog.pull.sources import Sources, open_sources
+from catalog.store.columns import find
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -114,8 +115,8 @@ def _unserved(only: dict[str, np.ndarray], other: _Side) -> dict[str, np.ndarray
     keep = np.ones(len(ids), bool)
     for dataset, rows in other.rows.items() if len(ids) else ():
         for names, _ in _read(other, dataset, rows):
-            at = np.minimum(np.searchsorted(ids, names), len(ids) - 1)
-            keep[at[ids[at] == names]] = False
+            at, served = find(ids, names)
+            keep[at[served]] = False
     return {name: values[keep] for name, values in only.items()}
 
 

@@ -17,7 +17,7 @@ from catalog.meta.models import ColumnRecord, Dataset, Edge, Recipe, new_id
 from catalog.pull.layout import digest_of
 from catalog.pull.ledger import audit, read_run, runs_of, write_copy
 from catalog.statistics import column_statistics, keep_facts
-from catalog.store.columns import attach, row_ids
+from catalog.store.columns import attach, find, row_ids
 from catalog.store.publish import publish
 from catalog.store.tables import write_column_file
 
@@ -95,9 +95,7 @@ def _publish(cat: Catalog, reader: MixReader, run: str, identity: str, held: pa.
     lance, measured = cat.lance(dataset.name, dataset.lance_version), {}
     files = []
     for fragment in lance.get_fragments():
-        wanted = row_ids(fragment).astype(np.int64)
-        at = np.minimum(np.searchsorted(rows, wanted), len(rows) - 1)
-        there = rows[at] == wanted
+        at, there = find(rows, row_ids(fragment).astype(np.int64))
         arrays = [_column(values[name][at], there, kind) for name, kind in OUTPUTS.items()]
         arrays.append(pa.array(np.where(there, states.VALUE, states.UNDEFINED).astype(np.uint8)))
         batch = pa.RecordBatch.from_arrays(arrays, schema=fields)

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from catalog.errors import BadInput
+from catalog.statistics import ranks
 
 if TYPE_CHECKING:
     from catalog.pull.reader import MixReader
@@ -40,13 +41,6 @@ class Provenance:
     p: float
     samples: int
     method: str  # every, sampled, normal
-
-
-def ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks from 1; ties share their mean."""
-    _, back, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return ((ends - counts + 1 + ends) / 2)[back]
 
 
 def palimpsest(

@@ -9,7 +9,6 @@ and mapped, never loaded: a billion rows are 125 MB of bits and 16 MB of counts 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from catalog.errors import Corrupt
+from catalog.pull import side_file
 
 ALGORITHM = "rowset-1"
 MAGIC = 0x31_57_4F_52_52_54_53  # "STRROW1"
@@ -144,16 +144,9 @@ def save(rows: RowSet, folder: Path) -> None:
     """Write the side file of a bitmap, if its digest is not there yet; it appears whole or not at all."""
     if rows.words is None:
         return
-    target = folder / f"{rows.digest}.rows"
-    if target.exists():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f".{rows.digest}.{os.getpid()}"
-    with open(draft, "wb") as file:
-        file.write(rows.to_bytes())
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, target)
+    path = folder / f"{rows.digest}.rows"
+    if not path.exists():
+        side_file.save(path, [rows.to_bytes()])
 
 
 def load(body: dict[str, Any], folder: Path, *, verify: bool = True) -> RowSet:
@@ -161,13 +154,9 @@ def load(body: dict[str, Any], folder: Path, *, verify: bool = True) -> RowSet:
     if body["kind"] == "range":
         return RowSet(body["first"], body["rows"])
     path = folder / f"{body['digest']}.rows"
-    if not path.exists():
-        raise Corrupt(f"row-set file {path} is gone; restore it from a backup or publish the mix again")
+    side_file.must_exist(path, "row-set")
     if verify:
-        with open(path, "rb") as file:
-            found = hashlib.file_digest(file, "sha256").hexdigest()
-        if found != body["digest"]:
-            raise Corrupt(f"row-set file {path} was changed: its digest is {found[:16]}, its name says otherwise")
+        side_file.check(path, "row-set", body["digest"])
     mapped = np.asarray(np.memmap(path, "<u8", mode="r"))
     magic, base, rows, words = (int(value) for value in mapped[:HEADER])
     if magic != MAGIC or rows != body["rows"]:

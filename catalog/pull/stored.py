@@ -7,7 +7,6 @@ It covers the items [begin, end) of one part; shorter than that range, it repeat
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from catalog.errors import Corrupt
+from catalog.pull import side_file
 
 ALGORITHM = "stored-order-1"
 MAGIC = 0x31_44_52_4F_52_54_53  # "STRORD1"
@@ -65,24 +65,15 @@ def _head(places: np.ndarray) -> bytes:
 
 def save(order: Stored, folder: Path) -> None:
     """Write the side file, if its digest is not there yet; it appears whole or not at all."""
-    target = folder / f"{order.digest}.order"
-    if target.exists():
-        return
-    folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f".{order.digest}.{os.getpid()}"
-    with open(draft, "wb") as file:
-        file.write(_head(order.places))
-        file.write(order.places.tobytes())
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(draft, target)
+    path = folder / f"{order.digest}.order"
+    if not path.exists():
+        side_file.save(path, [_head(order.places), order.places.tobytes()])
 
 
 def load(body: dict[str, Any], folder: Path, *, verify: bool = True) -> Stored:
     """Open an order as a lock names it; `Corrupt` when the side file is gone or its bytes are others."""
     path = folder / f"{body['file']}.order"
-    if not path.exists():
-        raise Corrupt(f"order file {path} is gone; restore it from a backup or publish the mix again")
+    side_file.must_exist(path, "order")
     if verify:
         check(body, folder)
     count, width = body["rows"], body["width"]
@@ -100,11 +91,7 @@ def load(body: dict[str, Any], folder: Path, *, verify: bool = True) -> Stored:
 
 def check(body: dict[str, Any], folder: Path) -> None:
     """Compare the bytes of a side file with its name."""
-    path = folder / f"{body['file']}.order"
-    with open(path, "rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != body["file"]:
-        raise Corrupt(f"order file {path} was changed: its digest is {found[:16]}, its name says otherwise")
+    side_file.check(folder / f"{body['file']}.order", "order", body["file"])
 
 
 def which(orders: Sequence[Stored], items: np.ndarray) -> np.ndarray:

@@ -112,6 +112,14 @@ def row_ids(fragment: lance.LanceFragment) -> np.ndarray:
     return fragment.scanner(columns=[], with_row_id=True).to_table().column("_rowid").to_numpy()
 
 
+def find(held: np.ndarray, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where each wanted id is in the sorted ids, and whether it is there."""
+    if not len(held):
+        return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), bool)
+    at = np.minimum(np.searchsorted(held, wanted), len(held) - 1)
+    return at, held[at] == wanted
+
+
 def _realign(
     cat: Catalog,
     table: lance.LanceDataset,
@@ -120,9 +128,7 @@ def _realign(
     values: pa.Table,
     fields: pa.Schema,
 ) -> ColumnFile | None:
-    wanted = row_ids(fragment)
-    at = np.minimum(np.searchsorted(ids, wanted), len(ids) - 1)
-    hit = ids[at] == wanted
+    at, hit = find(ids, row_ids(fragment))
     if not hit.any():
         return None
     taken = values.take(pa.array(at, mask=~hit))

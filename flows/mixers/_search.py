@@ -9,8 +9,8 @@ import numpy as np
 from catalog.errors import BadInput
 from catalog.mixers import Predictor, Task
 
-Fit = Callable[[np.ndarray, np.ndarray], Predictor]
-"""(runs, parts) weights and (runs,) losses -> a predictor of the loss."""
+Fit = Callable[[np.ndarray], Predictor]
+"""Numbers of runs -> a predictor of the loss that has seen these alone."""
 
 
 def candidates(task: Task, prior: np.ndarray, draws: int, seed: int) -> np.ndarray:
@@ -25,13 +25,13 @@ def candidates(task: Task, prior: np.ndarray, draws: int, seed: int) -> np.ndarr
     return found
 
 
-def out_of_fold(fit: Fit, weights: np.ndarray, losses: np.ndarray, folds: int, seed: int) -> np.ndarray:
+def out_of_fold(fit: Fit, weights: np.ndarray, folds: int, seed: int) -> np.ndarray:
     """Predictions for every run by a fit on the other folds."""
-    fold = np.random.default_rng(seed).permutation(np.arange(len(losses)) % folds)
-    found = np.empty(len(losses))
+    fold = np.random.default_rng(seed).permutation(np.arange(len(weights)) % folds)
+    found = np.empty(len(weights))
     for number in range(folds):
         test = fold == number
-        found[test] = fit(weights[~test], losses[~test])(weights[test])
+        found[test] = fit(np.flatnonzero(~test))(weights[test])
     return found
 
 
@@ -43,14 +43,6 @@ def margin(predicted: np.ndarray, losses: np.ndarray, level: float) -> float:
     errors = np.sort(np.abs(predicted - losses))
     at = int(np.ceil(level * (len(errors) + 1))) - 1
     return float(errors[min(at, len(errors) - 1)])
-
-
-def agreement(predicted: np.ndarray, losses: np.ndarray) -> float | None:
-    """Spearman's correlation, None where one side does not vary."""
-    from scipy.stats import rankdata
-
-    a, b = rankdata(predicted), rankdata(losses)
-    return float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) and np.ptp(b) else None
 
 
 def read_trace(path: str, parts: tuple[str, ...]) -> np.ndarray:

@@ -12,7 +12,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from catalog.mixers import Answer, Predictor, Task, mixer
-from flows.mixers._search import agreement, candidates, margin, out_of_fold
+from catalog.statistics import spearman
+from flows.mixers._search import candidates, margin, out_of_fold
 
 
 class Params(BaseModel):
@@ -64,29 +65,24 @@ def mixing_laws(task: Task) -> Answer:
     """Weights of the lowest predicted loss under an exponential law for each validation set."""
     params = task.params
     goals = params.losses or {task.goal: 1.0}
-    runs = task.known("mixing_laws", len(task.parts) + 2) if task.goal else None
-    for name in goals:
-        runs = (runs or task.trials or task.known("mixing_laws", 1)).measured(name)
-    assert runs is not None
-    held = runs if len(runs) >= len(task.parts) + 2 else task.known("mixing_laws", len(task.parts) + 2)
-    options = {"starts": params.starts, "delta": params.delta, "seed": params.seed}
-    columns = {name: held.results[name] * task.sign() for name in goals}
+    runs = task.known("mixing_laws", len(task.parts) + 2, list(goals))
+    columns = {name: runs.results[name] * task.sign() for name in goals}
 
-    def predictor(weights: np.ndarray, at: np.ndarray) -> Predictor:
-        laws = [(share, law_of(fit_law(weights, columns[name][at], **options))) for name, share in goals.items()]
+    def fit(rows: np.ndarray) -> Predictor:
+        options = {"starts": params.starts, "delta": params.delta, "seed": params.seed}
+        laws = [
+            (share, law_of(fit_law(runs.weights[rows], columns[name][rows], **options)))
+            for name, share in goals.items()
+        ]
         return lambda mixes: sum((share * law(mixes) for share, law in laws), np.zeros(len(mixes)))
 
-    losses = sum((share * columns[name] for name, share in goals.items()), np.zeros(len(held)))
-    rows = np.arange(len(held))
-    guess = out_of_fold(
-        lambda weights, at: predictor(weights, at.astype(int)), held.weights, rows.astype(float),
-        min(params.folds, len(held)), params.seed,
-    )  # fmt: skip
-    predict = predictor(held.weights, rows)
+    losses = sum((share * columns[name] for name, share in goals.items()), np.zeros(len(runs)))
+    guess = out_of_fold(fit, runs.weights, min(params.folds, len(runs)), params.seed)
+    predict = fit(np.arange(len(runs)))
     mixes = candidates(task, np.ones(len(task.parts)), params.draws, params.seed)
     weights = refined(predict, task, mixes[int(np.argmin(predict(mixes)))])
     half, at = margin(guess, losses, params.level), float(predict(weights[None])[0]) * task.sign()
-    report = {"runs": len(held), "losses": goals, "spearman_out_of_fold": agreement(guess, losses),
+    report = {"runs": len(runs), "losses": goals, "spearman_out_of_fold": spearman(guess, losses),
               "interval": f"{params.level:.0%}, conformal over {params.folds} folds"}  # fmt: skip
     return Answer(weights, at, at - half, at + half, report, lambda mixes: predict(mixes) * task.sign())
 

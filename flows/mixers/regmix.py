@@ -15,7 +15,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from catalog.mixers import Answer, Predictor, Task, mixer
-from flows.mixers._search import agreement, candidates, margin, out_of_fold
+from catalog.statistics import spearman
+from flows.mixers._search import candidates, margin, out_of_fold
 
 SETTINGS: dict[str, Any] = {
     "boosting_type": "gbdt", "objective": "regression", "metric": ["l1", "l2"], "n_estimators": 1000, "seed": 42,
@@ -60,7 +61,9 @@ def regmix(task: Task) -> Answer:
     params, runs = task.params, task.known("regmix", 16)
     losses = runs.results[task.goal] * task.sign()
     fit = fit_trees if params.model == "lightgbm" else fit_linear
-    held = out_of_fold(fit, runs.weights, losses, min(params.folds, len(runs)), params.seed)
+    held = out_of_fold(
+        lambda rows: fit(runs.weights[rows], losses[rows]), runs.weights, min(params.folds, len(runs)), params.seed
+    )
     predict = fit(runs.weights, losses)
     mixes = candidates(task, task.natural * params.prior, params.draws, params.seed)
     weights = best_mean(predict, mixes, params.keep)
@@ -69,7 +72,7 @@ def regmix(task: Task) -> Answer:
     return Answer(
         weights, at, at - half, at + half,
         {
-            "runs": len(runs), "model": params.model, "spearman_out_of_fold": agreement(held, losses),
+            "runs": len(runs), "model": params.model, "spearman_out_of_fold": spearman(held, losses),
             "interval": f"{params.level:.0%}, conformal over {params.folds} folds", "candidates": len(mixes),
             "best_run": float(losses.min()) * task.sign(),
             "proportional": float(predict(task.natural[None])[0]) * task.sign(),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from catalog.errors import BadInput
+from catalog.statistics import spearman
 from flows.scorers.combine._students import apply, train
 
 DRAWS = 1000  # bootstrap
@@ -27,21 +28,19 @@ def held_out(kind: str, features: Any, wanted: np.ndarray, contents: list[str], 
 
 def agreement(guess: np.ndarray, wanted: np.ndarray, length: np.ndarray, seed: int) -> dict[str, Any]:
     """Spearman with a percentile bootstrap interval, slope and tenths of calibration, correlations with length."""
-    from scipy.stats import rankdata
 
-    def spearman(a: np.ndarray, b: np.ndarray) -> float:
-        a, b = rankdata(a), rankdata(b)
-        return float(np.corrcoef(a, b)[0, 1]) if np.ptp(a) and np.ptp(b) else 0.0
+    def related(a: np.ndarray, b: np.ndarray) -> float:
+        return spearman(a, b) or 0.0
 
     rng, rows = np.random.default_rng(seed), len(wanted)
-    draws = [spearman(guess[pick], wanted[pick]) for pick in rng.integers(rows, size=(DRAWS, rows))]
+    draws = [related(guess[pick], wanted[pick]) for pick in rng.integers(rows, size=(DRAWS, rows))]
     low, high = np.quantile(draws, [0.025, 0.975])
     slope = float(np.cov(guess, wanted)[0, 1] / guess.var(ddof=1)) if guess.var() > 0 else 0.0
     tenths = np.array_split(np.argsort(guess, kind="stable"), 10)
     return {
-        "spearman": spearman(guess, wanted), "low": float(low), "high": float(high), "rows": rows,
+        "spearman": related(guess, wanted), "low": float(low), "high": float(high), "rows": rows,
         "interval": f"95 %, percentile bootstrap over rows, {DRAWS} draws, pooled out-of-fold predictions",
         "calibration": {"slope": slope, "intercept": float(wanted.mean() - slope * guess.mean()),
                         "tenths": [[float(guess[t].mean()), float(wanted[t].mean())] for t in tenths]},
-        "length": {"student": spearman(guess, length), "teacher": spearman(wanted, length)},
+        "length": {"student": related(guess, length), "teacher": related(wanted, length)},
     }  # fmt: skip
