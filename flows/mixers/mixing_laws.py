@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from catalog.errors import BadInput
 from catalog.mixers import Answer, Predictor, Task, mixer
 from catalog.statistics import spearman
 from flows.mixers._search import candidates, margin, out_of_fold
@@ -64,9 +65,13 @@ def fit_law(weights: np.ndarray, losses: np.ndarray, *, starts: int, delta: floa
 def mixing_laws(task: Task) -> Answer:
     """Weights of the lowest predicted loss under an exponential law for each validation set."""
     params = task.params
+    if task.better != "lower":
+        raise BadInput("mixer mixing_laws fits losses, which are above zero and fall; give the loss, not the accuracy")
     goals = params.losses or {task.goal: 1.0}
     runs = task.known("mixing_laws", len(task.parts) + 2, list(goals))
-    columns = {name: runs.results[name] * task.sign() for name in goals}
+    columns = {name: runs.results[name] for name in goals}
+    if low := [name for name, values in columns.items() if values.min() <= 0]:
+        raise BadInput(f"mixer mixing_laws: a run's {low[0]} is not above zero, so it is no loss; name another goal")
 
     def fit(rows: np.ndarray) -> Predictor:
         options = {"starts": params.starts, "delta": params.delta, "seed": params.seed}
@@ -81,10 +86,10 @@ def mixing_laws(task: Task) -> Answer:
     predict = fit(np.arange(len(runs)))
     mixes = candidates(task, np.ones(len(task.parts)), params.draws, params.seed)
     weights = refined(predict, task, mixes[int(np.argmin(predict(mixes)))])
-    half, at = margin(guess, losses, params.level), float(predict(weights[None])[0]) * task.sign()
+    half, at = margin(guess, losses, params.level), float(predict(weights[None])[0])
     report = {"runs": len(runs), "losses": goals, "spearman_out_of_fold": spearman(guess, losses),
               "interval": f"{params.level:.0%}, conformal over {params.folds} folds"}  # fmt: skip
-    return Answer(weights, at, at - half, at + half, report, lambda mixes: predict(mixes) * task.sign())
+    return Answer(weights, at, at - half, at + half, report, predict)
 
 
 def refined(predict: Predictor, task: Task, start: np.ndarray) -> np.ndarray:

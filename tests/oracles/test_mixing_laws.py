@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from catalog.errors import BadInput
 from catalog.mixers import Task, Trials, get_mixer
 from flows.mixers.autoscale import best_amounts, designs, extrapolate, power_law
 from flows.mixers.mixing_laws import fit_law, law_of
@@ -107,3 +108,13 @@ def test_the_optimum_over_several_losses_equals_a_grid():
     best = grid[int(np.argmin(sum(0.5 * law_of(law)(grid) for law in truth.values())))]
     assert answer.weights == pytest.approx(best, abs=0.01)
     assert answer.low <= answer.predicted <= answer.high
+
+
+@pytest.mark.parametrize(
+    ("better", "losses", "said"), [("higher", [0.3, 0.4], "not the accuracy"), ("lower", [0.3, -1.0], "above zero")]
+)
+def test_only_losses_are_fitted(better, losses, said):
+    runs = Trials(np.full((6, 2), 0.5), {"acc": np.array(losses * 3)}, np.ones(6), np.ones(6), np.zeros(6, np.int64))
+    mixer = get_mixer("mixing_laws")
+    with pytest.raises(BadInput, match=said):
+        mixer.answer(Task(("x", "y"), np.ones(2), mixer.parse_params({}), goal="acc", better=better, trials=runs))
