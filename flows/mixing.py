@@ -76,11 +76,17 @@ def weigh(
          "epochs": float(weight * task.budget / held) if task.budget else None}
         for name, weight, natural, held in zip(names, answer.weights, task.natural, task.supply, strict=True)
     ]  # fmt: skip
+    kept_least = min(float(weight) for weight in answer.weights if weight >= LEAST)
     for number, weight in zip(at, answer.weights, strict=True):
-        body["parts"][number]["weight"] = float(f"{weight:.6g}")
+        body["parts"][number]["weight"] = _written(float(weight), kept_least)
     kept = {number for number, weight in zip(at, answer.weights, strict=True) if weight >= LEAST}
     body["parts"] = [part for number, part in enumerate(body["parts"]) if number in kept or number not in at]
     return Weighed(mixer, body, rows, answer)
+
+
+def _written(weight: float, least: float) -> float:
+    """Five decimals, whose order repeats soon (`catalog.pull.order`), where that changes no weight by over one per cent."""
+    return round(weight, 5) if least >= 5e-4 else float(f"{weight:.6g}")
 
 
 def open_task(cat: Catalog, spec: str | Path | dict[str, Any]) -> tuple[dict[str, Any], Task, list[int]]:

@@ -9,6 +9,7 @@ from math import floor
 
 from catalog.errors import BadInput
 from catalog.mixes.spec import Spec, Stage, label, part_name
+from catalog.pull import order
 
 
 @dataclass(frozen=True)
@@ -37,9 +38,29 @@ def items(spec: Spec, supplies: Sequence[Supply]) -> list[int]:
         rounded = _largest_remainder(shares) if spec.unit == "samples" and spec.total else [floor(s) for s in shares]
         for number, count in zip(open_parts, rounded, strict=True):
             counts[number] = count
+    caps = [_cap(spec, number, supply) for number, supply in enumerate(supplies)]
+    counts = _woven(counts, shares_of(spec), caps)
     for number, count in enumerate(counts):
         _check(spec, number, supplies[number], count)
     return counts
+
+
+def shares_of(spec: Spec, stage: Stage | None = None) -> list[Fraction] | None:
+    """Weights of all parts, None where tokens or fixed budgets decide how many items they serve."""
+    if spec.unit != "samples":
+        return None
+    if stage is not None:
+        return [Fraction(str(stage.weights.get(part_name(part), 0))) for part in spec.parts]
+    given = [part.weight for part in spec.parts]
+    return None if None in given else [Fraction(str(weight)) for weight in given]
+
+
+def _woven(counts: list[int], weights: Sequence[Fraction] | None, caps: Sequence[int]) -> list[int]:
+    """Counts that repeat one period where the weights have one: rounded otherwise, by less than one item, within caps."""
+    found = order.exact(sum(counts), weights) if weights is not None else None
+    if found is None or any(count > cap for count, cap in zip(found, caps, strict=True)):
+        return counts
+    return found
 
 
 def stage_items(spec: Spec, stage: Stage, supplies: Sequence[Supply], given: Sequence[int]) -> list[int]:
@@ -57,6 +78,9 @@ def stage_items(spec: Spec, stage: Stage, supplies: Sequence[Supply], given: Seq
     counts = [0] * len(weights)
     for number, count in zip(used, rounded, strict=True):
         counts[number] = count
+    counts = _woven(counts, shares_of(spec, stage), left)
+    for number in used:
+        count = counts[number]
         place = f"mix {spec.name}: stage {stage.name}: {label(number, spec.parts[number])}"
         if count > left[number]:
             raise BadInput(

@@ -197,7 +197,7 @@ def _widened(segments: Sequence[Segment], at: int, parts: int) -> list[Segment]:
         if held.start < at:
             none = (0,) * (parts - len(held.counts))
             length = min(held.length, at - held.start)
-            out.append(Segment(held.start, length, (*held.counts, *none), (*held.cursors, *none)))
+            out.append(Segment(held.start, length, (*held.counts, *none), (*held.cursors, *none), held.turns))
     return out
 
 

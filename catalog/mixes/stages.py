@@ -16,7 +16,7 @@ from math import ceil
 from typing import Any
 
 from catalog.errors import BadInput
-from catalog.mixes.budget import Supply, items, stage_items
+from catalog.mixes.budget import Supply, items, shares_of, stage_items
 from catalog.mixes.spec import OrderSpec, Spec, Stage, label
 from catalog.pull.order import Order, Segment, chained, whole
 
@@ -33,7 +33,7 @@ class Planned:
 def plan(spec: Spec, supplies: Sequence[Supply]) -> list[Planned]:
     """The segments of a spec."""
     if spec.stages is None:
-        return [Planned(whole(items(spec, supplies)), None, spec.order)]
+        return [Planned(whole(items(spec, supplies), shares_of(spec)), None, spec.order)]
     return plan_stages(spec, spec.stages, supplies, [0] * len(supplies), [0] * len(supplies), [])
 
 
@@ -54,7 +54,8 @@ def plan_stages(
                 -(-at // supply.rows) * supply.rows if count else at
                 for at, supply, count in zip(cursors, supplies, counts, strict=True)
             ]
-        segment = chained([*before, *(planned.segment for planned in out)], counts, cursors)
+        chain = [*before, *(planned.segment for planned in out)]
+        segment = chained(chain, counts, cursors, shares_of(spec, stage))
         cursors = [at + count for at, count in zip(cursors, counts, strict=True)]
         given = [held + count for held, count in zip(given, counts, strict=True)]
         _check_epochs(spec, stage, supplies, cursors, counts)

@@ -24,7 +24,7 @@ from catalog.pull.rowset import RowSet
 from catalog.pull.stored import Stored
 
 ALGORITHMS = {"schedule": order.ALGORITHM, "permutation": permute.ALGORITHM, "rowset": rowset.ALGORITHM}
-OPTIONAL = {"blocks": blocks.ALGORITHM, "stored_order": stored.ALGORITHM}
+OPTIONAL = {"blocks": blocks.ALGORITHM, "stored_order": stored.ALGORITHM, "periods": order.PERIODS}
 """Named in the locks that use them only, so that older locks keep their digest."""
 PROBES = 10_000
 
@@ -78,7 +78,8 @@ class Layout:
     @property
     def algorithms(self) -> dict[str, str]:
         """What this layout is made by, for the lock."""
-        used = {"blocks": self.shuffle == "blocks", "stored_order": bool(self.stored)}
+        turned = any(segment.turns for segment in self.order.segments)
+        used = {"blocks": self.shuffle == "blocks", "stored_order": bool(self.stored), "periods": turned}
         return {**ALGORITHMS, **{name: OPTIONAL[name] for name, wanted in used.items() if wanted}}
 
     def __len__(self) -> int:

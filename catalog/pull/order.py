@@ -10,14 +10,20 @@ the floors leave over (R items) gets floor or ceil(R / K) positions a turn, give
 so that a part too small for one position a turn is spread over the whole segment instead of piling up at its end. Turn
 b starts at floor(b N / K); so there are two patterns, and index -> turn is a division. Each wheel adds less than three
 items to the deviation; with a handful of parts two wheels reach 10^9 items, three 10^11.
+
+Weights that are whole shares of LONGEST or fewer (7 : 2 : 1, or decimals of up to five digits) need no second wheel: a
+long segment of them repeats one period, after which every part is exactly at its share, and is cut off at its length.
+So the bound of one period holds at any length.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import lru_cache
 from heapq import heappop, heappush
+from math import gcd, lcm
 from typing import Any
 
 import numpy as np
@@ -25,7 +31,11 @@ import numpy as np
 from catalog.errors import BadInput
 
 ALGORITHM = "chairman-wheel-1"
+PERIODS = "whole-periods-1"
+"""Named in the locks with a segment that says its turns."""
 LIMIT = 65_536
+LONGEST = 131_072
+"""Most items of the period that weights repeat after."""
 LARGEST = 1 << 39
 """Most items of a segment: index times turns stays inside 64 bits."""
 
@@ -82,8 +92,8 @@ class Wheel:
     """counts[p] items of each part in one order; see the module docstring. The slot after the last part is the rest."""
 
     counts: np.ndarray
+    turns: int = 0
     total: int = field(init=False)
-    turns: int = field(init=False)
     fixed: np.ndarray = field(init=False)
     patterns: tuple[Pattern, Pattern] = field(init=False)
     inner: Wheel | None = field(init=False)
@@ -91,7 +101,7 @@ class Wheel:
     def __post_init__(self) -> None:
         counts = np.asarray(self.counts, np.int64)
         total = int(counts.sum())
-        turns = max(1, -(-total // LIMIT))
+        turns = self.turns or max(1, -(-total // LIMIT))
         fixed = counts // turns
         rest = int((counts - turns * fixed).sum())
         low, high = rest // turns, -(-rest // turns)
@@ -138,17 +148,44 @@ class Wheel:
         return count
 
 
+def period_of(weights: Sequence[Fraction]) -> tuple[int, ...]:
+    """Items of every part in a turn of about LIMIT items that holds the weights exactly; () when none is short enough."""
+    scale = lcm(*(weight.denominator for weight in weights))
+    shares = [int(weight * scale) for weight in weights]
+    each = gcd(*shares) or 1
+    length = sum(shares) // each
+    if not 0 < length <= LONGEST:
+        return ()
+    return tuple(share // each * max(1, LIMIT // length) for share in shares)
+
+
+def beginning(period: Sequence[int], total: int) -> list[int]:
+    """Items of every part among the first `total` of an order that repeats a period."""
+    turns, rest = divmod(total, sum(period))
+    some = np.bincount(pattern((*period, 0)).slots[:rest], minlength=len(period))
+    return [turns * each + int(more) for each, more in zip(period, some, strict=True)]
+
+
+def exact(total: int, weights: Sequence[Fraction]) -> list[int] | None:
+    """Counts of `total` items by weight that keep every window within two at any length, None where there are none."""
+    if not LIMIT < total <= LARGEST // 2 or not (period := period_of(weights)):
+        return None
+    return beginning(period, total)
+
+
 @dataclass(frozen=True)
 class Segment:
     """`length` indices from `start`, in the order of the wheel over `counts`; part p goes on at item `cursors[p]`.
 
-    A segment cut short (a change of weights) has a length below the sum of its counts.
+    A segment cut short (a change of weights) has a length below the sum of its counts. turns: of the wheel, where it
+    repeats one period; 0 where the length decides.
     """
 
     start: int
     length: int
     counts: tuple[int, ...]
     cursors: tuple[int, ...]
+    turns: int = 0
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -156,22 +193,33 @@ class Segment:
             "length": self.length,
             "counts": list(self.counts),
             "cursors": list(self.cursors),
+            **({"turns": self.turns} if self.turns else {}),
         }
 
 
-def whole(counts: Sequence[int]) -> Segment:
-    """The one segment that serves counts[p] items of every part."""
+def whole(counts: Sequence[int], weights: Sequence[Fraction] | None = None) -> Segment:
+    """The one segment that serves counts[p] items of every part. weights: what the counts came from, if known."""
     total = sum(counts)
     if total > LARGEST:
         raise BadInput(f"a mix of {total:,} items is past the limit of {LARGEST:,}; split it into stages")
-    return Segment(0, total, tuple(int(count) for count in counts), (0,) * len(counts))
+    held, none = tuple(int(count) for count in counts), (0,) * len(counts)
+    for known in (weights, [Fraction(count) for count in held]):
+        if known is not None and exact(total, known) == list(held):
+            period = period_of(known)
+            turns = -(-total // sum(period))
+            return Segment(0, total, tuple(turns * each for each in period), none, turns)
+    return Segment(0, total, held, none)
 
 
-def chained(before: Sequence[Segment], counts: Sequence[int], cursors: Sequence[int]) -> Segment:
+def chained(
+    before: Sequence[Segment],
+    counts: Sequence[int],
+    cursors: Sequence[int],
+    weights: Sequence[Fraction] | None = None,
+) -> Segment:
     """The segment that serves counts[p] items of every part after others, each part from its cursor on."""
     start = before[-1].start + before[-1].length if before else 0
-    made = whole(counts)
-    return Segment(start, made.length, made.counts, tuple(int(cursor) for cursor in cursors))
+    return replace(whole(counts, weights), start=start, cursors=tuple(int(cursor) for cursor in cursors))
 
 
 class Order:
@@ -185,11 +233,15 @@ class Order:
 
     @classmethod
     def from_json(cls, segments: list[dict[str, Any]]) -> Order:
-        return cls([Segment(s["start"], s["length"], tuple(s["counts"]), tuple(s["cursors"])) for s in segments])
+        return cls([
+            Segment(s["start"], s["length"], tuple(s["counts"]), tuple(s["cursors"]), s.get("turns", 0))
+            for s in segments
+        ])  # fmt: skip
 
     def _wheel(self, number: int) -> Wheel:
         if number not in self._wheels:
-            self._wheels[number] = Wheel(np.array(self.segments[number].counts, np.int64))
+            held = self.segments[number]
+            self._wheels[number] = Wheel(np.array(held.counts, np.int64), held.turns)
         return self._wheels[number]
 
     def locate(self, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

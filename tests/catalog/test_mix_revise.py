@@ -198,3 +198,23 @@ def test_any_chain_of_revisions_keeps_caps_and_loses_nothing(shared):
                     assert {row[1] for row in mine[epoch * size : (epoch + 1) * size]} == {epoch}
 
     check()
+
+
+def test_a_long_mix_by_decimal_weights_repeats_a_period_and_is_revised(store):
+    """70,003 samples at 0.7 and 0.3: counts that begin a period of ten, kept through a revision and a store again."""
+    spec = {**SPEC, "total": 70_003, "parts": [
+        {"dataset": "web", "weight": 0.7, "max_epochs": 200}, {"dataset": "chat", "weight": 0.3, "max_epochs": 300},
+    ]}  # fmt: skip
+    old = publish(store, spec)
+    assert old.lock["algorithms"]["periods"] == "whole-periods-1" and old.lock["segments"][0]["turns"] == 2
+    assert [part["samples"] for part in old.lock["totals"]["parts"]] == [49_002, 21_001]
+    assert store.mix("m").verify(full=True)
+    new = revise(store, "m", 69_000, {"web": 1, "chat": 9})
+    before, after = (store.mix(name).layout.order.locate(np.arange(70_003)) for name in ("m@v1", "m@v2"))
+    assert new.lock["algorithms"]["periods"] == "whole-periods-1"
+    for a, b in zip(before, after, strict=True):
+        assert np.array_equal(a[:69_000], b[:69_000])
+    for part in (0, 1):
+        assert after[1][after[0] == part].tolist() == list(range(int((after[0] == part).sum())))
+    assert int((after[0][69_000:] == 1).sum()) == round(0.9 * 1003)
+    assert errors_of(store) == []

@@ -1,5 +1,7 @@
 """The order of a mix as a pure function: exact counts, small deviation, closed form, independent of how it is read."""
 
+from dataclasses import replace
+from fractions import Fraction
 from itertools import product
 
 import numpy as np
@@ -109,6 +111,48 @@ def test_windows_of_long_mixes_stay_within_four(total, parts, seed):
     """Past 65,536 items wheels turn in wheels: the proven bound is six a wheel, what comes up is below four."""
     counts = np.maximum(1, np.random.default_rng(seed).dirichlet(np.full(parts, 0.7)) * total).astype(int).tolist()
     assert windows(sequence(counts)[1], counts) < 4
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=8).filter(sum), st.integers(100, 3000), st.integers(0, 2))
+@settings(max_examples=150, deadline=None)
+def test_weights_with_a_period_keep_every_window_within_two_at_any_length(weights, total, more):
+    """Counts of weights like 7 : 2 : 1 begin a repeated period; every prefix is within one of weight x length."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(order, "LIMIT", 60)
+        patch.setattr(order, "LONGEST", 250)
+        shares = [Fraction(weight, 10) for weight in weights]
+        counts = order.exact(total, shares)
+        made = Order([order.chained([], counts, [3] * len(weights), shares)])
+        assert made.segments[0].turns == -(-total // sum(order.period_of(shares)))
+        parts, items = Order.from_json([held.to_json() for held in made.segments]).locate(np.arange(total))
+        assert np.bincount(parts, minlength=len(weights)).tolist() == counts
+        for part, count in enumerate(counts):
+            assert items[parts == part].tolist() == list(range(3, 3 + count))
+        exactly = np.outer(np.arange(1, total + 1), np.array(weights) / sum(weights))
+        ahead = np.vstack([np.zeros(len(weights)), np.cumsum(np.eye(len(weights))[parts], axis=0) - exactly])
+        assert np.abs(ahead).max() < 1 and np.ptp(ahead, axis=0).max() < 2
+        wider = [replace(held, counts=(*held.counts, *[0] * more), cursors=(*held.cursors, *[0] * more))
+                 for held in made.segments]  # fmt: skip
+        assert np.array_equal(Order(wider).locate(np.arange(total))[0], parts)
+        for index in range(0, total + 1, 1 + total // 20):
+            assert made.served(index) == [3 + int((parts[:index] == p).sum()) for p in range(len(counts))]
+
+
+def test_a_billion_items_by_decimal_weights_are_within_two_in_every_window():
+    shares = [Fraction("0.3162"), Fraction("0.6"), Fraction("0.0838")]
+    counts = order.exact(10**9 + 7, shares)
+    made = Order([whole(counts, shares)])
+    assert made._wheel(0).inner is None and sum(counts) == 10**9 + 7 == made.total
+    places = np.unique(np.concatenate([np.random.default_rng(0).integers(0, made.total, 3000), [made.total]]))
+    ahead = np.array([np.array(made.served(int(place))) - place * np.array([0.3162, 0.6, 0.0838]) for place in places])
+    assert np.abs(ahead).max() < 1
+
+
+def test_counts_that_share_a_divisor_repeat_a_period_too():
+    made = whole([700_000, 200_000, 100_000])
+    assert made.turns == 16 and sum(made.counts) >= made.length == 1_000_000
+    assert windows(sequence([700_000, 200_000, 100_000])[1], [700_000, 200_000, 100_000]) < 2
+    assert whole([700_001, 200_000, 100_000]).turns == 0
 
 
 @given(counts_strategy, st.integers(16, 60), st.integers(1, 3))
