@@ -16,6 +16,7 @@ from catalog.mixes.spec import Part, load_spec, part_name
 from flows.proxy.contest import contest
 from flows.proxy.design import split_spec
 from flows.proxy.recipe import Recipe, make_recipe
+from flows.proxy.train import Tick, folder_of, read_facts, silent
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -24,6 +25,25 @@ if TYPE_CHECKING:
 def annealing(recipe: Recipe, start: str) -> Recipe:
     """The recipe from a model on: no warm-up, the rate falls linearly to zero over the whole run."""
     return make_recipe(**recipe.model_dump() | {"start": start, "schedule": "wsd", "warmup": 0.0, "decay": 1.0})
+
+
+def recipe_of_starts(cat: Catalog, starts: Sequence[str], given: Mapping[str, Any]) -> Recipe:
+    """The recipe that the start models were trained with, but for what is given: anneals must fit their models."""
+    if not starts:
+        raise BadInput("an anneal starts from trained models; name them: --start MODEL, one for each pair")
+    held = []
+    for start in starts:
+        facts = read_facts(folder_of(cat, start))
+        if facts["diverged"]:
+            raise BadInput(f"proxy model {start} diverged: it is kept and not trained on; start from another")
+        held.append(facts["recipe"] | {"start": ""})
+    for start, other in zip(starts[1:], held[1:], strict=True):
+        apart = [name for name in ("size", "tokenizer", "context", "held_out") if other[name] != held[0][name]]
+        if apart:
+            raise BadInput(
+                f"{start} has {apart[0]} {other[apart[0]]}, {starts[0]} has {held[0][apart[0]]}; start from models alike"
+            )
+    return make_recipe(**held[0] | {"traces": False} | dict(given))
 
 
 def decay(
@@ -35,7 +55,9 @@ def decay(
     subject: str,
     result: str = "loss/mean",
     workers: int = 1,
+    device: str = "cpu",
     say: Callable[[str], None] = lambda line: None,
+    tick: Tick = silent,
 ) -> list[dict[str, Any]]:
     """Anneal every start model on every mix; the subject against the others, paired by start. See `contest`.
 
@@ -45,7 +67,8 @@ def decay(
         raise BadInput("a start model is named twice; pairs must be independent runs")
     recipes = [annealing(recipe.model_copy(update={"seed": at}), start) for at, start in enumerate(starts)]
     return contest(
-        cat, mixes, recipes, range(len(starts)), subject=subject, result=result, workers=workers, say=say
+        cat, mixes, recipes, range(len(starts)), subject=subject, result=result, workers=workers, device=device,
+        say=say, tick=tick,
     )  # fmt: skip
 
 
@@ -58,7 +81,9 @@ def leave_one_out(
     parts: Sequence[str] = (),
     result: str = "loss/mean",
     workers: int = 1,
+    device: str = "cpu",
     say: Callable[[str], None] = lambda line: None,
+    tick: Tick = silent,
 ) -> list[dict[str, Any]]:
     """What each part (or those named) is worth: the whole mix against the mix without it, the others in proportion.
 
@@ -80,7 +105,9 @@ def leave_one_out(
     for name in parts or names:
         kept = [part for held, part in zip(names, body["parts"], strict=True) if held != name]
         mixes[f"without {name}"] = _publish(cat, body, f"{body['name']}-without-{name}", kept)
-    return decay(cat, mixes, recipe, starts, subject="all", result=result, workers=workers, say=say)
+    return decay(
+        cat, mixes, recipe, starts, subject="all", result=result, workers=workers, device=device, say=say, tick=tick
+    )
 
 
 def _publish(cat: Catalog, body: dict[str, Any], name: str, parts: list[dict[str, Any]]) -> str:

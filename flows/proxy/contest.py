@@ -14,6 +14,7 @@ from catalog.errors import BadInput
 from catalog.meta.models import Trial
 from flows.proxy.recipe import Recipe
 from flows.proxy.runs import run_trials
+from flows.proxy.train import Tick, silent
 from flows.trial_statistics import higher_is_better, paired, unpaired, verdict
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def contest(
     workers: int = 1,
     device: str = "cpu",
     say: Callable[[str], None] = lambda line: None,
+    tick: Tick = silent,
 ) -> list[dict[str, Any]]:
     """Train every mix (label -> reference) with every seed; the subject against each of the others, a row each.
 
@@ -47,7 +49,7 @@ def contest(
     given = [recipe] * len(seeds) if isinstance(recipe, Recipe) else list(recipe)
     recipes = {seed: made.model_copy(update={"seed": seed}) for seed, made in zip(seeds, given, strict=True)}
     runs = [(ref, recipes[seed]) for ref, seed in pairs]
-    trials = run_trials(cat, runs, workers=workers, device=device, say=say)
+    trials = run_trials(cat, runs, workers=workers, device=device, say=say, tick=tick)
     losses = {pair: _result(trial, result) for pair, trial in zip(pairs, trials, strict=True) if trial.status == "done"}
     measured = {
         label: {seed: losses[ref, seed] for ref, seed in zip(refs, seeds, strict=True) if (ref, seed) in losses}

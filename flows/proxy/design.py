@@ -24,6 +24,7 @@ from flows.mixing import open_task
 from flows.proxy.recipe import Recipe, make_recipe
 from flows.proxy.runs import run_trials
 from flows.proxy.stream import trained_on
+from flows.proxy.train import Tick, silent
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -156,9 +157,24 @@ def run_design(
     workers: int = 1,
     device: str = "cpu",
     say: Callable[[str], None] = lambda line: None,
+    tick: Tick = silent,
     **recipe: Any,
 ) -> list[Trial]:
     """Publish the mixes of a design and train what has no trial yet. Stop it at any time: it goes on where it was."""
+    refs, recipes = publish_design(cat, folder, seeds, say=say, **recipe)
+    runs = [(ref, made) for made in recipes for ref in refs]
+    return run_trials(cat, runs, workers=workers, device=device, say=say, tick=tick)
+
+
+def publish_design(
+    cat: Catalog,
+    folder: str | Path,
+    seeds: Sequence[int],
+    *,
+    say: Callable[[str], None] = lambda line: None,
+    **recipe: Any,
+) -> tuple[list[str], list[Recipe]]:
+    """References of a design's mixes, which are published where they are not yet, and a recipe a seed."""
     design = read_design(folder)
     recipes = [recipe_of(design, seed=seed, **recipe) for seed in seeds]
     refs = []
@@ -166,4 +182,4 @@ def run_design(
         made = cat.publish_mix(Path(folder) / run["spec"])
         refs.append(f"{made.name}@v{made.version}")
     say(f"{len(refs)} mixes of {', '.join(design['parts'])}; {len(refs) * len(recipes)} runs")
-    return run_trials(cat, [(ref, made) for made in recipes for ref in refs], workers=workers, device=device, say=say)
+    return refs, recipes

@@ -22,6 +22,7 @@ from catalog.trials import served_weights
 from flows.mixers.doremi import DoReMi
 from flows.proxy.recipe import Recipe
 from flows.proxy.runs import model_name, run_trial
+from flows.proxy.train import Tick, finished, folder_of, silent, token_losses, train
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -34,6 +35,7 @@ class Robust:
     weights: dict[str, float]
     last: dict[str, float]
     reference: str
+    proxy: str
     results: dict[str, float]
     trace: Path
 
@@ -47,11 +49,11 @@ def run_doremi(
     smoothing: float = 1e-3,
     device: str = "cpu",
     say: Callable[[str], None] = lambda line: None,
+    tick: Tick = silent,
 ) -> Robust:
-    """Train reference and proxy on a mix; both go on where they were killed. The proxy is no trial: its loss is not the
-    mix's."""
+    """Train reference and proxy on a mix; both go on where they were killed, and what has ended is not repeated. The
+    proxy is no trial: its loss is not the mix's."""
     from catalog.access import check
-    from flows.proxy.train import folder_of, train
 
     check(cat, "write", "trials")
     lock = cat.mix(mix).lock
@@ -60,30 +62,47 @@ def run_doremi(
         raise BadInput(f"mix {mix} has {len(set(parts))} parts of different names; DoReMi weighs two and more")
     served = served_weights(lock)
     shares = np.array([served[part] for part in parts])
-    reference = run_trial(cat, mix, recipe, device=device, say=say)
+    reference = run_trial(cat, mix, recipe, device=device, say=say, tick=tick)
     if reference.status != "done":
-        raise BadInput(f"the reference {reference.model} diverged; lower the rate")
+        raise BadInput(f"the reference {reference.model} diverged: it is kept and marked, and not used; lower the rate")
     folder = folder_of(cat, f"{model_name(cat, mix, recipe)}-doremi-{rate:g}-{smoothing:g}")
-    state = DoReMi(shares, rate, smoothing)
-    extra: dict[str, Any] = {"trace": []}
-    weigh = _weigher(load_reference(cat, reference.model, recipe, device), state, shares, extra)
-    made = train(cat, mix, recipe, folder, weigh=weigh, device=device, say=say, extra=extra)
-    trace = folder / "excess.csv"
-    with trace.open("w", newline="") as file:
-        rows = [[f"{value:.9g}" if np.isfinite(value) else "" for value in row] for row in made.extra["trace"]]
-        csv.writer(file).writerows([parts, *rows])
-    final = restored(DoReMi(shares, rate, smoothing), made.extra["trace"])
+    facts, trace = finished(folder, recipe, lock["digest"]), folder / "excess.csv"
+    if facts is None or not trace.exists():
+        state, extra = DoReMi(shares, rate, smoothing), {"trace": []}
+        weigh = _weigher(load_reference(cat, reference.model, recipe, device), state, shares, extra)
+        made = train(cat, mix, recipe, folder, weigh=weigh, device=device, say=say, tick=tick, extra=extra)
+        _write_trace(trace, parts, made.extra["trace"])
+        facts = {"results": made.results, "diverged": made.diverged}
+    else:
+        tick(recipe.steps)
+    if facts["diverged"]:
+        raise BadInput(
+            f"the proxy {folder.name} diverged: it is kept and marked, its weights are not used; lower the rate"
+        )
+    final = restored(DoReMi(shares, rate, smoothing), _read_trace(trace))
     return Robust(
         dict(zip(parts, final.average.tolist(), strict=True)), dict(zip(parts, final.weights.tolist(), strict=True)),
-        reference.model, made.results, trace,
+        reference.model, folder.name, facts["results"], trace,
     )  # fmt: skip
+
+
+def _write_trace(path: Path, parts: list[str], trace: list[list[float]]) -> None:
+    """A row a step; a part that a batch lacked is an empty field."""
+    hidden = path.with_suffix(".new")
+    with hidden.open("w", newline="") as file:
+        rows = [[repr(value) if np.isfinite(value) else "" for value in row] for row in trace]
+        csv.writer(file).writerows([parts, *rows])
+    hidden.replace(path)
+
+
+def _read_trace(path: Path) -> list[list[float]]:
+    with path.open(newline="") as file:
+        return [[float(value) if value else np.nan for value in row] for row in list(csv.reader(file))[1:]]
 
 
 def load_reference(cat: Catalog, name: str, recipe: Recipe, device: str) -> Any:
     """The trained reference, which is asked and never changed."""
     from transformers import LlamaForCausalLM
-
-    from flows.proxy.train import folder_of
 
     model = LlamaForCausalLM.from_pretrained(folder_of(cat, name)).to(device)  # type: ignore[arg-type]
     return model.eval().requires_grad_(False)
@@ -99,8 +118,6 @@ def restored(state: DoReMi, trace: list[list[float]]) -> DoReMi:
 def _weigher(reference: Any, state: DoReMi, shares: np.ndarray, extra: dict[str, Any]) -> Callable[..., Any]:
     """The loss of a step; what the weights depend on is the trace, which the checkpoint of the run keeps."""
     import torch
-
-    from flows.proxy.train import token_losses
 
     def weigh(each: Any, part: Any, step: int) -> Any:
         if state.steps < step:  # resumed: the trace came back with the checkpoint

@@ -18,6 +18,7 @@ from flows.mixers.skill_it import SkillIt, graph_from_losses
 from flows.proxy.design import split_spec, with_weights
 from flows.proxy.recipe import Recipe, make_recipe
 from flows.proxy.runs import run_trial
+from flows.proxy.train import Tick, silent
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -43,7 +44,9 @@ def run_skill_it(
     rate: float = 0.2,
     window: int = 3,
     graph: np.ndarray | None = None,
+    device: str = "cpu",
     say: Callable[[str], None] = lambda line: None,
+    tick: Tick = silent,
 ) -> Rounds:
     """recipe.tokens are those of a round, and of the short runs on one part. Runs that are recorded are not repeated."""
     from flows.mixing import open_task
@@ -63,9 +66,11 @@ def run_skill_it(
             "name": f"{body['name']}-{name}", "seed": int(body.get("seed", 0)) + number,
         })  # fmt: skip
         held = going.model_copy(update={"start": start}) if start else steady
-        trial = run_trial(cat, f"{made.name}@v{made.version}", held, say=say)
+        trial = run_trial(cat, f"{made.name}@v{made.version}", held, device=device, say=say, tick=tick)
         if trial.status != "done":
-            raise BadInput(f"{trial.model} diverged; lower the rate of the recipe")
+            raise BadInput(
+                f"{trial.model} diverged: it is kept and marked, and no weight is learned from it; lower the rate of the recipe"
+            )
         return trial.model, np.array([trial.results[f"loss/{part}"] for part in task.parts])
 
     count = len(task.parts)

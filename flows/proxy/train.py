@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 
-from catalog.errors import Busy, Corrupt, NotFound
+from catalog.errors import BadInput, Busy, Corrupt, NotFound
+from catalog.runs import Cancelled
 from flows.proxy.recipe import Recipe, build_model
 from flows.proxy.stream import Stream, Tokens, load_tokens, open_stream, validation_of, validation_windows
 
@@ -28,6 +29,12 @@ if TYPE_CHECKING:
 
 Weigh = Callable[[Any, Any, int], Any]
 """(loss of every token, part of every token, step) -> the loss that is minimised."""
+Tick = Callable[[int], None]
+"""Told of steps that are done; raises `Cancelled` where the run is to stop."""
+
+
+def silent(steps: int) -> None:
+    """Nobody watches."""
 
 
 @dataclass
@@ -58,10 +65,11 @@ def train(
     weigh: Weigh | None = None,
     device: str = "cpu",
     say: Callable[[str], None] = lambda line: None,
+    tick: Tick = silent,
     extra: dict[str, Any] | None = None,
 ) -> Outcome:
     """Train to the end, or what is left of it. weigh: another loss than the mean, such as DoReMi's; extra: its state,
-    plain values that are kept in the checkpoint."""
+    plain values that are kept in the checkpoint. A run that is cancelled leaves a checkpoint of its last step."""
     import torch
 
     tokens = load_tokens(recipe.tokenizer)
@@ -74,10 +82,7 @@ def train(
         run.resume(cat)
         if run.step:
             say(f"resumes at step {run.step} of {recipe.steps}")
-        while run.step < recipe.steps and not run.diverged:
-            run.advance()
-            if run.step % recipe.checkpoint_every == 0 and run.step < recipe.steps:
-                run.save()
+        run.to_the_end(tick)
         results = {f"loss/{name}": evaluate(model, windows, device) for name, windows in sets.items()}
         results["loss/mean"] = float(np.mean(list(results.values())))
         if run.losses:
@@ -104,6 +109,21 @@ class _Run:
             [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}],
             lr=recipe.peak, betas=(0.9, 0.95),
         )  # fmt: skip
+
+    def to_the_end(self, tick: Tick) -> None:
+        """All steps that are left, unless somebody stops the run or it diverges."""
+        recipe = self.recipe
+        try:
+            tick(self.step)
+            while self.step < recipe.steps and not self.diverged:
+                self.advance()
+                tick(1)
+                if self.step % recipe.checkpoint_every == 0 and self.step < recipe.steps:
+                    self.save()
+            tick(recipe.steps - self.step)
+        except Cancelled:
+            self.save()
+            raise
 
     def advance(self) -> None:
         """One step."""
@@ -177,12 +197,15 @@ class _Run:
         self.stream.load(body["stream"])
         self.step, self.losses, self.served = body["step"], body["losses"], body["served"]
         self.extra.update(body["extra"])
+        self.diverged = bool(self.losses) and diverging(self.losses, self.model.config.vocab_size)
 
     def _start(self, folder: Path) -> None:
         import torch
 
-        if not (folder / "state.pt").exists():
-            raise NotFound("proxy model", self.recipe.start, [], f"no finished run in {folder.parent}")
+        if read_facts(folder)["diverged"]:
+            raise BadInput(
+                f"proxy model {self.recipe.start} diverged: it is kept and not trained on; start from another"
+            )
         body = torch.load(folder / "state.pt", map_location=self.device, weights_only=False)
         try:
             self.model.load_state_dict(body["model"])
@@ -225,9 +248,30 @@ class _Run:
             "steps": made.steps, "parameters": size, "results": results, "losses": self.losses, "diverged": self.diverged,
             "token_shares": shares, "held_out_rows_skipped": made.skipped, "vocabulary": tokens.vocabulary,
         }  # fmt: skip
-        (self.folder / "run.json").write_bytes(orjson.dumps(facts, option=orjson.OPT_NON_STR_KEYS))
+        (self.folder / "run.new").write_bytes(orjson.dumps(facts, option=orjson.OPT_NON_STR_KEYS))
+        (self.folder / "run.new").replace(self.folder / "run.json")  # last: its presence says that the run has ended
         (self.folder / "checkpoint.pt").unlink(missing_ok=True)
         return made
+
+
+def read_facts(folder: Path) -> dict[str, Any]:
+    """What a finished run left in its folder: mix, lock, recipe, results, losses, whether it diverged."""
+    try:
+        return orjson.loads((folder / "run.json").read_bytes())
+    except OSError:
+        held = sorted(path.parent.name for path in folder.parent.glob("*/run.json"))
+        raise NotFound(
+            "proxy model", folder.name, held, "`strata trial list` names the models that are trained"
+        ) from None
+
+
+def finished(folder: Path, recipe: Recipe, lock: str) -> dict[str, Any] | None:
+    """The facts of this very run, where it has ended."""
+    if not (folder / "run.json").exists():
+        return None
+    held = read_facts(folder)
+    made = Recipe(**held["recipe"])
+    return held if (held["lock"], made.digest, made.seed) == (lock, recipe.digest, recipe.seed) else None
 
 
 def token_losses(model: Any, inputs: Any) -> Any:
