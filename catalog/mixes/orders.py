@@ -6,7 +6,9 @@ equal scores keep the order of the shuffle; rows without a value come last.
 
 folds: ascending order, then every L-th row from offset 0, 1, ... L - 1 (Y. Dai et al., "Data Efficacy for Language Model
 Training", 2025, DELT's folding). noise: positions plus uniform noise, a soft curriculum. buckets: runs of so many rows
-with near values, the runs shuffled, for batches with little padding (by a length).
+with near values, the runs shuffled, for batches with little padding (by a length). even: the shuffle, with rows above the
+mean and rows below it taken so that sums follow the mean: over any stretch of an epoch the sum of the values is within
+the largest difference of two of them of stretch x mean.
 """
 
 from __future__ import annotations
@@ -47,7 +49,7 @@ def by_position(batches: Iterable[pa.RecordBatch], column: str, rows: RowSet) ->
 def order_items(layout: Layout, number: int, begin: int, end: int, order: OrderSpec, values: Any) -> list[Stored]:
     """Stored orders for the items [begin, end) of a part. values: its column, by position in the row set."""
     rows, out = layout.parts[number].rows.rows, []
-    anew = bool(order.noise or order.buckets)  # chance is drawn anew each epoch; a plain order repeats
+    anew = bool(order.noise or order.buckets or order.even)  # chance is drawn anew each epoch; a plain order repeats
     whole: Stored | None = None
     for first, last in epochs(begin, end, rows):
         if last - first == rows and whole is not None and not anew:
@@ -72,7 +74,10 @@ def epochs(begin: int, end: int, rows: int) -> Iterator[tuple[int, int]]:
 
 
 def _arranged(layout: Layout, number: int, epoch: int, places: np.ndarray, order: OrderSpec, values: Any) -> np.ndarray:
-    ranked = places[_sorted(values.take(pa.array(places)), order)]
+    held = values.take(pa.array(places))
+    if order.even:
+        return places[_evenly(held, order)]
+    ranked = places[_sorted(held, order)]
     count = len(ranked)
     if order.folds:
         return np.concatenate([ranked[offset :: order.folds] for offset in range(min(order.folds, count))])
@@ -98,6 +103,21 @@ def _sorted(values: Any, order: OrderSpec) -> np.ndarray:
             f"order by {order.by}: rows cannot be sorted by {values.type}; name a number or a text"
         ) from None
     return found.to_numpy().astype(np.int64)
+
+
+def _evenly(values: Any, order: OrderSpec) -> np.ndarray:
+    """Take the next row above the mean whenever what was taken is at or below it, else the next at or below the mean.
+
+    Which one comes is a merge by what each side has run up before: no loop over the rows.
+    """
+    if not (pa.types.is_integer(values.type) or pa.types.is_floating(values.type)):
+        raise BadInput(f"order by {order.by}: even needs a number, not {values.type}; name a column such as tokens")
+    numbers = np.asarray(_one(values).cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+    known = np.isfinite(numbers)
+    over = np.where(known, numbers - (numbers[known].mean() if known.any() else 0.0), 0.0)
+    above = over > 0
+    run_up, run_down = (np.concatenate([[0.0], side.cumsum()[:-1]]) for side in (over * above, -over * ~above))
+    return np.lexsort((np.arange(len(over)), ~above, np.where(above, run_up, run_down)))
 
 
 def _one(values: Any) -> pa.Array:

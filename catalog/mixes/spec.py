@@ -56,7 +56,7 @@ class OrderSpec(BaseModel):
     shuffle says which row comes when: full; none, table order; blocks, runs of `size` neighbouring rows in shuffled
     order, `buffer` runs shuffled together. by orders what a stage takes from a part, epoch by epoch, by a column:
     folds deals it into so many passes (DELT), noise moves a row by at most about that share of the epoch, buckets cuts
-    it into runs of so many rows alike and shuffles the runs.
+    it into runs of so many rows alike and shuffles the runs, even keeps the shuffle but lets the column's sum grow evenly.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -69,6 +69,7 @@ class OrderSpec(BaseModel):
     folds: int | None = Field(default=None, ge=1, le=100_000)
     noise: float | None = Field(default=None, ge=0, le=1)
     buckets: int | None = Field(default=None, ge=2)
+    even: bool | None = None
 
     def written(self) -> dict[str, Any]:
         """As a lock keeps it: the shuffle, and what else was asked for."""
@@ -221,7 +222,7 @@ def _check_order(place: str, order: OrderSpec) -> None:
         raise BadInput(f"{place}: shuffle is full, blocks or none, not {order.shuffle!r}")
     if order.shuffle != "blocks" and (order.size or order.buffer):
         raise BadInput(f"{place}: size and buffer belong to shuffle: blocks; add it or leave them out")
-    ways = [name for name in ("folds", "noise", "buckets") if getattr(order, name) is not None]
+    ways = [name for name in ("folds", "noise", "buckets", "even") if getattr(order, name)]
     if order.by is None and (ways or order.direction != "ascending"):
         raise BadInput(
             f"{place}: {(ways or ['direction'])[0]} needs the column the rows are ordered by; add by: COLUMN"

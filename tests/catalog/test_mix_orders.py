@@ -125,6 +125,9 @@ def test_chance_is_drawn_anew_each_epoch(store):
         ({"folds": 3}, BadInput, "folds needs the column"),
         ({"by": "grade", "folds": 2, "noise": 0.1}, BadInput, "folds and noise contradict"),
         ({"by": "grade", "shuffle": "none"}, BadInput, "contradict each other"),
+        ({"by": "grade", "even": True, "noise": 0.1}, BadInput, "noise and even contradict"),
+        ({"even": True}, BadInput, "even needs the column"),
+        ({"by": "sample_id", "even": True}, BadInput, "even needs a number"),
         ({"size": 10}, BadInput, "belong to shuffle: blocks"),
         ({"by": "grade", "noise": 2}, BadInput, "noise"),
         ({"shuffle": "random"}, BadInput, "full, blocks or none"),
@@ -223,6 +226,45 @@ def test_an_order_rearranges_the_items_of_its_range_only(values, way, direction,
             assert not tail and not runs
         else:
             assert ranks == [key for offset in range(folds) for key in sorted(ranks)[offset::folds]]
+
+
+@given(scores.filter(lambda values: any(v == v for v in values if v is not None)), st.integers(0, 3))
+@settings(max_examples=200, deadline=None)
+def test_sums_grow_evenly_over_every_stretch(values, seed):
+    layout = Layout(Order([whole([len(values)])]), [PartRows(RowSet(0, len(values)), "p")], seed, "full")
+    (made,) = order_items(layout, 0, 0, len(values), OrderSpec(by="s", even=True), pa.array(values, pa.float64()))
+    places = made.position(np.arange(len(values)))
+    assert sorted(places.tolist()) == list(range(len(values)))
+    known = np.array([value if value is not None and value == value else np.nan for value in values])
+    mean = np.nanmean(known)
+    held = np.where(np.isnan(known), mean, known)
+    ahead = np.concatenate([[0.0], np.cumsum(held[places] - mean)])
+    assert np.ptp(ahead) <= np.ptp(held) + 1e-9
+    plain = layout.positions(0, np.arange(len(values)))
+    for side in (held > mean, held <= mean):
+        assert [at for at in places if side[at]] == [at for at in plain if side[at]], "each side keeps its shuffle"
+
+
+def test_tokens_of_every_window_follow_the_weights(store):
+    """unit tokens, even by tokens: every window of every part is within twice its mean and its largest row of its share."""
+    rng = np.random.default_rng(0)
+    for name, rows, mean in (("long", 900, 400), ("short", 3000, 40)):
+        append_texts(store, name, sentences(rows, seed=mean))
+        tokens = np.maximum(1, rng.exponential(mean, rows)).astype(np.int32)
+        attach_columns(store, name, {"tokens": tokens})
+    parts = [{"dataset": "long", "weight": 3}, {"dataset": "short", "weight": 1}]
+    spec = {"name": "m", "unit": "tokens", "order": {"by": "tokens", "even": True}, "parts": parts}
+    publish(store, spec)
+    publish(store, {**spec, "name": "plain", "order": {"shuffle": "full"}})
+    for name, holds in (("m", True), ("plain", False)):
+        reader = store.mix(name)
+        rows = reader.take(np.arange(len(reader)), ["tokens"])
+        part, tokens = rows["_part"].to_numpy(), rows["tokens"].to_numpy()
+        for number in (0, 1):
+            mine = np.where(part == number, tokens, 0)
+            ahead = np.concatenate([[0.0], np.cumsum(mine - mine.sum() / len(mine))])
+            own = tokens[part == number]
+            assert (np.ptp(ahead) <= 2 * own.mean() + own.max()) == holds
 
 
 def test_a_curriculum_moves_a_row_by_its_noise_at_most():
