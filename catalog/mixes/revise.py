@@ -242,8 +242,14 @@ def _lock(cat: Catalog, mix: Mix, old: dict[str, Any], at: int, spec: Spec, part
     facts = [stage_body(held) for held in facts] + [
         stage_body(made.stage, made.order) for made in planned if made.stage
     ]
-    parent = {"digest": old["digest"], "ref": f"{mix.name}@v{mix.version}", "at": at}
-    chain = [{**held, "at": min(held["at"], at)} for held in old.get("revises", [])]
+    parent = {
+        "digest": old["digest"],
+        "ref": f"{mix.name}@v{mix.version}",
+        "at": at,
+        "samples": old["totals"]["samples"],
+    }
+    # at: up to where a state of that lock loads here. cut: where it was revised, if that is later.
+    chain = [{"cut": held["at"], **held, "at": at} if held["at"] > at else held for held in old.get("revises", [])]
     lock = {
         **{name: old[name] for name in ("format", "name", "unit", "seed", "order")},
         "algorithms": layout.algorithms,

@@ -13,7 +13,8 @@ become known (`$STRATA_HOME/packs`) and counted where they are not.
 Every rank needs the lengths of all documents. Where the mix has a column of token counts made by this tokenizer, say
 lengths="tokens": then a rank reads and tokenises only the documents of its own sequences. Else each tokenises all.
 
-A retracted row keeps its place: it is served as padding, and no other sequence changes.
+A retracted row keeps its place: it is served as padding, and no other sequence changes. A revision of the mix leaves the
+windows before it as they were (catalog.pull.windows), so that a state of the old lock goes on in the new one.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -32,10 +33,11 @@ from catalog.errors import BadInput, Corrupt
 from catalog.pull import packing
 from catalog.pull.fetch import take_block
 from catalog.pull.layout import Located, digest_of
-from catalog.pull.packed import Packed, Place, assemble
+from catalog.pull.packed import Counts, Packed, Place, assemble
 from catalog.pull.packing import Plan
 from catalog.pull.reader import MixReader
 from catalog.pull.tokens import PinnedTokenizer, open_tokenizer
+from catalog.pull.windows import Ancestor, lineage, origin
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,7 +84,9 @@ class PackedReader:
             "algorithm": packing.ALGORITHM, "length": length, "window": window, "long": long, "end": tokenizer.end,
             "chat": chat.digest if chat else None,
         }  # fmt: skip
-        self.digest = digest_of([reader.digest, tokenizer.digest, self.settings])
+        self.bounds, self.ancestors = lineage(reader.lock, len(reader), window)
+        self.windows = len(self.bounds)
+        self.digest = self._digest(reader.digest)
         self._recent = lru_cache(maxsize=2)(self.open_window)
 
     def __repr__(self) -> str:
@@ -93,22 +97,23 @@ class PackedReader:
             self.reader, self.tokenizer, self.length, self.window, self.long, self.lengths, self.chat,
         )  # fmt: skip
 
-    @property
-    def windows(self) -> int:
-        return -(-len(self.reader) // self.window)
+    def _digest(self, lock: str) -> str:
+        """What identifies the sequences that these settings make of a lock."""
+        return digest_of([lock, self.tokenizer.digest, self.settings])
 
     def open_window(self, number: int, wanted: range | None = None) -> Window:
         """Tokenise and pack one window; with lengths known, only the documents of sequences wanted.start, + step ...
 
         `wanted` counts offsets in the window.
         """
-        indices = np.arange(number * self.window, min((number + 1) * self.window, len(self.reader)))
+        indices = np.arange(*self.bounds.bounds(number))
         located = self.reader.layout.locate(indices)
         source = self.reader.sources.of_part[located.part]
         live = self.reader.sources.live(source, located.row)
         tokens: list[np.ndarray | None] = [None] * len(indices)
         masks: list[np.ndarray | None] = [None] * len(indices)
-        key = f"pack|{self.digest}|{number}"
+        held = origin(number, self.bounds, self.ancestors)
+        key = f"pack|{self._digest(held.digest) if held else self.digest}|{number}"
         if self.counted is None:
             everything = np.arange(len(indices))
             self._fill(everything, located, source, tokens, masks)
@@ -249,16 +254,16 @@ class PackedReader:
         """Keep how many sequences a window makes; a home that cannot be written keeps nothing."""
         self._counts.put(window, count)
 
-    @property
-    def _counts(self) -> Any:
-        from catalog.pull.packed import Counts
+    @cached_property
+    def _counts(self) -> Counts:
+        """Counts that are known; windows that a lock before this one has too were counted for it."""
+        counts = Counts(self._counts_file(self.digest), self.windows)
+        for held in self.ancestors:
+            counts.take(self._counts_file(self._digest(held.digest)), held.windows.before(held.same))
+        return counts
 
-        if "counts" not in self.__dict__:
-            self.__dict__["counts"] = Counts(self._folder() / f"{self.digest[:32]}.counts", self.windows)
-        return self.__dict__["counts"]
-
-    def _folder(self) -> Path:
-        return self.reader.settings.home / "packs"
+    def _counts_file(self, digest: str) -> Path:
+        return self.reader.settings.home / "packs" / f"{digest[:32]}.counts"
 
     def find(self, sequence: int) -> Place:
         """The place of sequence k. Windows before it that nobody counted yet are tokenised (or read by length) now."""
@@ -303,18 +308,41 @@ class PackedReader:
         numbers = ("window", "offset", "sequence")
         if not isinstance(state, dict) or set(state) != {"lock", "tokenizer", "packing", *numbers}:
             raise BadInput("this is not the state of a packed loader: it lacks lock, tokenizer, packing or the place")
-        for name, own, remedy in (
-            ("lock", self.reader.digest, "open the mix the run was started with"),
-            ("tokenizer", self.tokenizer.digest, "open the tokenizer.json the run was started with"),
-            ("packing", self.digest, "pack with the length, window, long, end and template of the run"),
-        ):
-            if state[name] != own:
-                raise BadInput(f"the state has {name} {str(state[name])[:12]}, here it is {own[:12]}; {remedy}")
         if not all(isinstance(state[name], int) and state[name] >= 0 for name in numbers):
             raise BadInput("the state of a packed loader counts window, offset and sequence from 0")
-        if state["window"] > self.windows:
-            raise Corrupt(f"the state names window {state['window']}, {self.reader.ref} has {self.windows}")
-        return Place(state["window"], state["offset"], state["sequence"])
+        before = next((held for held in self.ancestors if held.digest == state["lock"]), None)
+        own = before.digest if before else self.reader.digest
+        for name, expected, remedy in (
+            ("lock", own, "open the mix the run was started with"),
+            ("tokenizer", self.tokenizer.digest, "open the tokenizer.json the run was started with"),
+            ("packing", self._digest(own), "pack with the length, window, long, end and template of the run"),
+        ):
+            if state[name] != expected:
+                raise BadInput(f"the state has {name} {str(state[name])[:12]}, here it is {expected[:12]}; {remedy}")
+        place = Place(*(state[name] for name in numbers))
+        held = before.windows if before else self.bounds
+        if place.window > len(held):
+            raise Corrupt(f"the state names window {place.window}, its mix has {len(held)}")
+        if before:
+            self._check_revision(before, place)
+        return place
+
+    def _check_revision(self, before: Ancestor, place: Place) -> None:
+        """A place of the mix that this one revises is one here when the windows up to it are the same."""
+        begin, end = before.windows.bounds(place.window)
+        needed = end if place.offset else begin
+        if needed > before.same:
+            raise BadInput(
+                f"the state of {before.ref} needs the documents up to index {needed} as they were packed, and "
+                f"{self.reader.ref} changed what comes after index {before.same}; revise at {needed} or later, or load a "
+                "state from before"
+            )
+
+    def revisable(self, state: dict[str, Any]) -> int:
+        """The first index at which the mix may be revised so that this state goes on in the revision."""
+        place = self.place_of(state)
+        begin, end = self.bounds.bounds(place.window)
+        return end if place.offset else begin
 
     def torch(self, batch_size: int, *, rank: int = 0, world: int = 1, workers: int = 0, **options: Any) -> Any:
         """A resumable torch loader; see catalog.pull.pytorch_packed.PackedLoader."""

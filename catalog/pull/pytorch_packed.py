@@ -97,9 +97,8 @@ class PackedLoader:
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
         packed, place, reader = self.packed, self.place, self.packed.reader
-        recorded = live.begin(
-            reader, "torch", min(len(reader), place.window * packed.window), len(reader), self.rank, self.world
-        )
+        begin, _ = packed.bounds.bounds(place.window)
+        recorded = live.begin(reader, "torch", begin, len(reader), self.rank, self.world)
         windows = self._numbered(place) if self.workers else packed.stream(place, rank=self.rank, world=self.world)
         for batch, after in packed.cut(windows, self.batch_size, self.rank, self.world, place, self.drop_last):
             if recorded:

@@ -40,7 +40,7 @@ def test_a_revision_goes_on_exactly_where_the_old_lock_stands(store):
     before, after = rows_of(store.mix("m@v1")), rows_of(store.mix("m@v2"))
     assert after[:120] == before[:120] and after[120:] != before[120:]
     assert Counter(row[0] for row in after[120:]) == {0: 90, 1: 90}
-    assert new.lock["revises"] == [{"digest": old.digest, "ref": "m@v1", "at": 120}]
+    assert new.lock["revises"] == [{"digest": old.digest, "ref": "m@v1", "at": 120, "samples": 300}]
     assert max(Counter(after).values()) == 1, "no row twice in an epoch"
     for part, rows in ((0, 250), (1, 80)):
         mine = [row[2] for row in after if row[0] == part]
