@@ -64,7 +64,8 @@ class Task:
 
     parts: names, in the order of the weights. supply: (parts,) what one pass over each part holds, in the unit of the
     mix. budget: how much is served in all (None: unknown). goal: the result to improve; better: its direction.
-    caps: (parts,) most passes over each part, infinite where there is no bound.
+    caps: (parts,) most passes over each part, infinite where there is no bound. vectors: unit vectors of a sample of each
+    part, target: those of the set that `params.target` names; for mixers that declare vectors=True.
     """
 
     parts: tuple[str, ...]
@@ -76,6 +77,8 @@ class Task:
     trials: Trials | None = None
     caps: np.ndarray | None = None
     seed: int = 0
+    vectors: tuple[np.ndarray, ...] | None = None
+    target: np.ndarray | None = None
 
     @property
     def natural(self) -> np.ndarray:
@@ -121,7 +124,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Mixer:
-    """A way to choose weights. trials: it needs runs; most_parts: None or where it refuses."""
+    """A way to choose weights. trials: it needs runs; vectors: it compares vectors of the parts with a target's."""
 
     name: str
     version: str
@@ -133,6 +136,7 @@ class Mixer:
     source_digest: str
     params: type[BaseModel] = NoParams
     trials: bool = False
+    vectors: bool = False
     experimental: bool = False
     libraries: tuple[str, ...] = ()
 

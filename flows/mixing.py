@@ -14,6 +14,7 @@ from catalog.errors import BadInput
 from catalog.mixers import Answer, Task, Trials, get_mixer
 from catalog.mixes.spec import Spec, load_spec, part_name, read_spec
 from catalog.refs import parse_ref
+from flows.part_vectors import with_vectors
 from flows.trial_table import read_trials
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def weigh(
     names = list(task.parts)
     held = _trials(cat, trials, names) if trials else None
     task = replace(task, params=parsed, goal=goal, better=better, trials=held, seed=seed)
+    if plugin.vectors:
+        task = with_vectors(cat, task, [body["parts"][number] for number in at], seed)
     answer = plugin.answer(task)
     rows = [
         {"part": name, "weight": float(weight), "proportional": float(natural),

@@ -45,6 +45,46 @@ def margin(predicted: np.ndarray, losses: np.ndarray, level: float) -> float:
     return float(errors[min(at, len(errors) - 1)])
 
 
+def most_shares(task: Task) -> np.ndarray:
+    """(parts,) the largest share of each part that its max_epochs allow at the budget."""
+    if task.caps is None or not task.budget:
+        return np.ones(len(task.parts))
+    return np.minimum(task.caps * task.supply / task.budget, 1.0)
+
+
+def onto_simplex(point: np.ndarray, most: np.ndarray) -> np.ndarray:
+    """The nearest shares that add up to one, none negative or above `most`."""
+    low, high = float((point - most).min()) - 1, float(point.max())
+    for _ in range(100):
+        middle = (low + high) / 2
+        low, high = (middle, high) if np.clip(point - middle, 0, most).sum() > 1 else (low, middle)
+    return np.clip(point - (low + high) / 2, 0, most)
+
+
+def descend(
+    at: Callable[[np.ndarray], tuple[float, np.ndarray]], start: np.ndarray, most: np.ndarray, steps: int
+) -> tuple[float, np.ndarray]:
+    """The lowest value that projected gradient steps reach, and where; `at` gives value and slope.
+
+    A step is halved until it goes down enough (Armijo on the projection arc, Bertsekas 1976), and doubled after it did.
+    """
+    here = onto_simplex(start, most)
+    (value, slope), size = at(here), 1.0
+    for _ in range(steps):
+        while True:
+            step = size / max(float(np.abs(slope).max()), 1e-300)
+            there = onto_simplex(here - step * slope, most)
+            moved = float(np.abs(there - here).max())
+            if moved < 1e-6:
+                return value, here
+            found, turned = at(there)
+            if found <= value + 1e-4 * float(slope @ (there - here)):
+                break
+            size /= 2
+        here, value, slope, size = there, found, turned, min(size * 2, 1.0)
+    return value, here
+
+
 def read_trace(path: str, parts: tuple[str, ...]) -> np.ndarray:
     """(steps, parts) of a table with a column a part; an empty field is NaN."""
     from flows.trial_table import number_columns
