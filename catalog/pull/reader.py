@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from catalog.catalog import Catalog
 
 FIRST_BLOCK = 64
-LARGEST_BLOCK = 16_384
+LARGEST_BLOCK = 32_768
 BLOCK_BYTES = 64 << 20
 PLACE = [pa.field("_index", pa.int64()), pa.field("_part", pa.int32()), pa.field("_epoch", pa.int32())]
 

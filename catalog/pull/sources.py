@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from catalog.catalog import Catalog
 
+NEAR = 16 << 10
+"""Bytes between rows of a table on disk up to which one read fetches both: copying the gap costs less than a read."""
+
 KEPT_BY_STORE = ("added", "removed", "chars", "file", "line", "offset")
 
 
@@ -79,7 +82,11 @@ def open_sources(cat: Catalog, lock: dict[str, Any], ref: str) -> Sources:
         if part["dataset_id"] not in datasets:
             datasets[part["dataset_id"]] = _dataset(cat, facts, part, ref)
         _check_version(facts, part, ref)
-    tables = [open_table(cat.table_uri(held), held.lance_version, cat.settings.storage) for held in datasets.values()]
+    tables = []
+    for held in datasets.values():
+        uri = cat.table_uri(held)
+        near = None if "://" in uri else NEAR
+        tables.append(open_table(uri, held.lance_version, cat.settings.storage, near=near))
     own = [list(table_schema(held.kind, held.tier).names) for held in datasets.values()]
     order = {identity: at for at, identity in enumerate(datasets)}
     return Sources(

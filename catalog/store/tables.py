@@ -55,12 +55,17 @@ class ColumnFile:
         return cls(**{**body, "columns": tuple(body["columns"])})
 
 
-def open_table(uri: str, version: int | None, storage: dict[str, str] | None = None) -> lance.LanceDataset:
-    """Open exactly the named Lance version; `Corrupt` when it is not there."""
+def open_table(
+    uri: str, version: int | None, storage: dict[str, str] | None = None, *, near: int | None = None
+) -> lance.LanceDataset:
+    """Open exactly the named Lance version; `Corrupt` when it is not there.
+
+    near: rows at most so many bytes apart are read at once (Lance's own bounds: 4 KB on disk, 64 KB on object stores).
+    """
     import lance
 
     try:
-        return lance.dataset(uri, version=version, storage_options=storage or None)
+        return lance.dataset(uri, version=version, storage_options=storage or None, block_size=near)
     except (ValueError, OSError) as error:
         reason = str(error).splitlines()[0][:200]
         raise Corrupt(f"table {uri} version {version} cannot be opened: {reason}; run `strata doctor`") from None
