@@ -11,6 +11,10 @@ Each rank appends to a file of its own (`$STRATA_HOME/ledger/MIX/RUN/`): an Arro
 what a killed process wrote can be read up to its last whole call; `flush` also survives the machine. A run that is
 resumed is a new attempt, and says by the loader's state where it begins; from there on it supersedes what earlier
 attempts recorded. What remains is the history of the weights that exist.
+
+A run may go on under a revision of its mix. Then its ledger lies in the folders of both, and is read as one: an attempt
+under the newer lock supersedes those under the older from where it begins, and what these recorded past the index at
+which the mix was changed counts no more.
 """
 
 from __future__ import annotations
@@ -19,7 +23,7 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import orjson
@@ -67,9 +71,7 @@ class Ledger:
             raise BadInput(
                 f"attempt {attempt}, rank {rank} of {world}: attempts count from 1, ranks from 0 to world - 1"
             )
-        place = begin if isinstance(begin, int) else begin.get("sequence", begin.get("next"))
-        if not isinstance(place, int) or (isinstance(begin, dict) and begin.get("lock") != reader.digest):
-            raise BadInput("begin is the state of a loader of this mix: loader.state_dict()")
+        place = _place(reader, begin)
         target = folder_of(reader, run) if folder is None else Path(folder)
         self.path = target / f"a{attempt:04d}-r{rank:05d}.arrows"
         head = {
@@ -117,14 +119,46 @@ class Ledger:
         self._file.close()
 
 
-def folder_of(reader: MixReader, run: str) -> Path:
-    return reader.settings.home / "ledger" / reader.ref / run
+def _place(reader: MixReader, begin: dict[str, Any] | int) -> int:
+    """Where an attempt begins, by a loader's state; of a lock that this one revises too, while it is the same."""
+    if isinstance(begin, int):
+        return begin
+    place = begin.get("sequence", begin.get("next"))
+    before = {held.digest: held.same for held in _locks(reader)}
+    if not isinstance(place, int) or begin.get("lock") not in before:
+        raise BadInput("begin is the state of a loader of this mix: loader.state_dict()")
+    same = before[begin["lock"]]
+    if same is not None and "next" in begin and place > same:
+        raise BadInput(f"begin stands at index {place}, and {reader.ref} changed what comes after index {same}")
+    return place
+
+
+class _Lock(NamedTuple):
+    """A lock that a run of this mix may have been served by; `same`: below which index it is as this one."""
+
+    digest: str
+    ref: str
+    same: int | None
+
+
+def _locks(reader: MixReader) -> list[_Lock]:
+    """The mix itself, then what it revises, newest first."""
+    before = [_Lock(held["digest"], held["ref"], held["at"]) for held in reader.lock.get("revises", ())]
+    return [_Lock(reader.digest, reader.ref, None), *before]
+
+
+def folder_of(reader: MixReader, run: str, ref: str | None = None) -> Path:
+    return reader.settings.home / "ledger" / (ref or reader.ref) / run
+
+
+def files_of(reader: MixReader, run: str) -> list[Path]:
+    """The files of a run, those under locks that this one revises included."""
+    return [path for held in _locks(reader) for path in sorted(folder_of(reader, run, held.ref).glob("*.arrows"))]
 
 
 def next_attempt(reader: MixReader, run: str) -> int:
     """The number of a new attempt. One rank asks, and tells the others."""
-    found = [int(path.name[1:5]) for path in folder_of(reader, run).glob("a????-r?????.arrows")]
-    return max(found, default=0) + 1
+    return max((int(path.name[1:5]) for path in files_of(reader, run)), default=0) + 1
 
 
 def served_of(batch: Any) -> dict[str, Any]:
@@ -170,9 +204,11 @@ def read_file(path: Path) -> tuple[dict[str, Any], pa.Table]:
 
 
 def read_run(reader: MixReader, run: str, *, superseded: bool = False) -> pa.Table:
-    """What a run was served, by step and position, with attempt, rank and world; without what a resume superseded."""
-    folder = folder_of(reader, run)
-    paths = sorted(folder.glob("*.arrows"))
+    """What a run was served, by step and position, with mix, attempt, rank and world; without what a resume superseded.
+
+    Of a mix that revises others, what the run was served under those comes first.
+    """
+    paths = files_of(reader, run)
     if not paths:
         raise NotFound(
             "run", run, runs_of(reader), f"record it with a Ledger, or `strata ledger add {reader.ref} FILES`"
@@ -185,29 +221,35 @@ def survivors(
 ) -> pa.Table:
     """The records that no later attempt of the run replaced."""
     files = [(head, table) for head, table in files if head]
+    locks = _locks(reader)
+    age = {held.digest: (-number, held.same) for number, held in enumerate(locks)}
+    begins: dict[tuple[int, int], int] = {}
     for head, _ in files:
-        if head["lock"] != reader.digest:
+        if head["lock"] not in age:
             raise BadInput(
                 f"a ledger of {head['mix']}, lock {head['lock'][:12]}, is none of {reader.ref}, {reader.digest[:12]}"
             )
-    begins: dict[int, int] = {}
-    for head, _ in files:
-        begins[head["attempt"]] = min(head["begin"], begins.get(head["attempt"], head["begin"]))
+        turn = age[head["lock"]][0], head["attempt"]
+        begins[turn] = min(head["begin"], begins.get(turn, head["begin"]))
     kept = []
     for head, table in files:
-        limit = min((begin for attempt, begin in begins.items() if attempt > head["attempt"]), default=None)
+        generation, same = age[head["lock"]]
+        if same is not None:  # past it, an index is another row here
+            table = table.filter(pa.array(table.column("index").to_numpy() < same))
+        limit = min((begin for turn, begin in begins.items() if turn > (generation, head["attempt"])), default=None)
         if limit is not None and not superseded:
             table = table.filter(pa.array(table.column("position").to_numpy() < limit))
+        table = table.append_column("mix", pa.repeat(head["mix"], table.num_rows))
         for name in ("attempt", "rank", "world"):
             table = table.append_column(name, pa.array(np.full(table.num_rows, head[name], np.int32)))
         kept.append(table)
     if not kept:
-        return FIELDS.empty_table()
+        return FIELDS.append(pa.field("mix", pa.string())).empty_table()
     return pa.concat_tables(kept).sort_by([("step", "ascending"), ("position", "ascending"), ("first", "ascending")])
 
 
 def runs_of(reader: MixReader) -> list[str]:
-    """Runs that the home has a ledger of."""
+    """Runs that the home has a ledger of, under this lock."""
     folder = reader.settings.home / "ledger" / reader.ref
     return sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
 
@@ -236,6 +278,14 @@ def audit(reader: MixReader, held: pa.Table) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def goes_on(reader: MixReader, run: str, later: MixReader) -> bool:
+    """Did a run of this mix go on under a later lock, which revises this one? From the start is a run of its own."""
+    if not any(held.digest == reader.digest for held in _locks(later)[1:]):
+        return False
+    heads = [read_file(path)[0] for path in sorted(folder_of(later, run).glob("*.arrows"))]
+    return min((head["begin"] for head in heads if head), default=0) > 0
+
+
 def write_copy(paths: Iterable[Path], reader: MixReader) -> list[str]:
     """Take ledger files from elsewhere into the home; the same file again changes nothing. Returns the runs."""
     runs = set()
@@ -243,11 +293,12 @@ def write_copy(paths: Iterable[Path], reader: MixReader) -> list[str]:
         head, _ = read_file(path)
         if not head:
             continue
-        if head["lock"] != reader.digest:
+        held = next((held for held in _locks(reader) if held.digest == head["lock"]), None)
+        if held is None:
             raise BadInput(
                 f"{path} is a ledger of {head['mix']}, lock {head['lock'][:12]}; {reader.ref} has {reader.digest[:12]}"
             )
-        target = folder_of(reader, head["run"]) / f"a{head['attempt']:04d}-r{head['rank']:05d}.arrows"
+        target = folder_of(reader, head["run"], held.ref) / f"a{head['attempt']:04d}-r{head['rank']:05d}.arrows"
         body = path.read_bytes()
         if target.exists() and target.resolve() != path.resolve():
             before = target.read_bytes()

@@ -15,7 +15,7 @@ from catalog import states
 from catalog.errors import BadInput
 from catalog.meta.models import ColumnRecord, Dataset, Edge, Recipe, new_id
 from catalog.pull.layout import digest_of
-from catalog.pull.ledger import audit, read_run, runs_of, write_copy
+from catalog.pull.ledger import audit, goes_on, read_run, runs_of, write_copy
 from catalog.statistics import column_statistics, keep_facts
 from catalog.store.columns import attach, find, row_ids
 from catalog.store.publish import publish
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from catalog.pull.reader import MixReader
 
 SCORER = "ledger"
+ONCE = ("mix", "run", "attempt", "rank", "step", "position", "index", "first")
 OUTPUTS = {"seen": pa.int32(), "step_last": pa.int64(), "loss_first": pa.float32(), "loss_last": pa.float32()}
 
 
@@ -45,7 +46,24 @@ def add_ledger(cat: Catalog, ref: str, files: Sequence[str | Path] = (), *, run:
     held = [name for name in held if run in (None, name)]
     if not held:
         raise BadInput(f"{reader.ref} has no ledger{f' of run {run}' if run else ''}; give its files")
-    return {"mix": reader.ref, "runs": [_add_run(cat, reader, name) for name in held]}
+    return {"mix": reader.ref, "runs": [_add_run(cat, newest(cat, reader, name), name) for name in held]}
+
+
+def newest(cat: Catalog, reader: MixReader, run: str) -> MixReader:
+    """The mix, or the newest revision of it under which the run went on: its ledger holds the whole history."""
+    name, _, own = reader.ref.rpartition("@v")
+    folder = cat.settings.home / "ledger"
+    versions = [
+        int(version)
+        for path in (folder.iterdir() if folder.is_dir() else ())
+        for held, _, version in (path.name.rpartition("@v"),)
+        if held == name and version.isdecimal() and (path / run).is_dir()
+    ]
+    for version in sorted((found for found in versions if found > int(own)), reverse=True):
+        later = cat.mix(f"{name}@v{version}")
+        if goes_on(reader, run, later):
+            return later
+    return reader
 
 
 def _add_run(cat: Catalog, reader: MixReader, run: str) -> dict[str, Any]:
@@ -69,7 +87,7 @@ def _add_run(cat: Catalog, reader: MixReader, run: str) -> dict[str, Any]:
         edge.details = {"lock": reader.digest, "steps": _span(table, "step"), "attempts": _span(table, "attempt")}
         session.add(edge)
         session.commit()
-    return {"run": run, **facts, "columns": columns}
+    return {"run": run, "mix": reader.ref, **facts, "columns": columns}
 
 
 def _span(table: pa.Table, name: str) -> list[int]:
@@ -177,6 +195,8 @@ def who(cat: Catalog, sample_id: str) -> list[dict[str, Any]]:
         if not any(len(ids) for ids in places.values()):
             continue
         for run in runs_of(reader):
+            if newest(cat, reader, run) is not reader:
+                continue  # told with the revision under which it went on
             held = read_run(reader, run)
             at = reader.layout.locate(held.column("index").to_numpy())
             source = reader.sources.of_part[at.part]
@@ -185,7 +205,8 @@ def who(cat: Catalog, sample_id: str) -> list[dict[str, Any]]:
                 mine |= (source == number) & np.isin(at.row, ids)
             for row in held.filter(pa.array(mine)).to_pylist():
                 found.append({"mix": reader.ref, "run": run, **row})
-    return found
+    once = {tuple(row[name] for name in ONCE): row for row in found}  # a run may go on under two revisions
+    return list(once.values())
 
 
 def left(reader: MixReader, run: str) -> list[dict[str, Any]]:

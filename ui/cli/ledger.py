@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -39,10 +40,14 @@ def show(mix: MixRef, run: Run, json: Json = False) -> None:
     Example: strata ledger show pretrain@v1 --run run-7
     """
     from catalog.pull.ledger import audit, read_run
-    from catalog.pull.ledger_columns import left
+    from catalog.pull.ledger_columns import left, newest
 
-    reader = opened().mix(mix)
-    held: dict[str, Any] = {"mix": reader.ref, "run": run, **audit(reader, read_run(reader, run))}
+    cat = opened()
+    reader = newest(cat, cat.mix(mix), run)
+    records = read_run(reader, run)
+    held: dict[str, Any] = {"mix": reader.ref, "run": run, **audit(reader, records)}
+    by_mix = Counter(records.column("mix").to_pylist())
+    held |= {"records_by_mix": dict(sorted(by_mix.items()))} if len(by_mix) > 1 else {}
     held["parts"] = left(reader, run)
 
     def human() -> None:
@@ -63,9 +68,10 @@ def curves(
 
     Example: strata ledger curves pretrain@v1 --run run-7 --by source
     """
-    from catalog.pull.ledger_columns import loss_curves
+    from catalog.pull.ledger_columns import loss_curves, newest
 
-    held = loss_curves(opened().mix(mix), run, by=by, bins=bins)
+    cat = opened()
+    held = loss_curves(newest(cat, cat.mix(mix), run), run, by=by, bins=bins)
     emit(json, held, lambda: table(held, [by, "from_step", "to_step", "samples", "loss"]))
 
 
