@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from catalog import Catalog
-    from catalog.meta.models import ColumnRecord, Dataset, Run, Version
+    from catalog.meta.models import ColumnRecord, Dataset, Mix, Run, Trial, Version
 
 
 def plain(value: Any) -> Any:
@@ -171,6 +171,41 @@ def _params(model: Any) -> dict[str, Any]:
         name: {key: body[key] for key in ("type", "default", "description") if key in body}
         for name, body in held.items()
     }
+
+
+def mixer_row(mixer: Any) -> dict[str, Any]:
+    """A mixer as its declaration says it."""
+    return {
+        "name": mixer.name,
+        "summary": mixer.summary,
+        "trials": mixer.trials,
+        "params": _params(mixer.params),
+        "version": mixer.version,
+        "citation": mixer.citation,
+        "experimental": mixer.experimental,
+    }
+
+
+def mix_row(mix: Mix) -> dict[str, Any]:
+    """One line of the published mixes."""
+    revises = mix.lock.get("revises")
+    return {
+        "ref": f"{mix.name}@v{mix.version}",
+        "digest": mix.digest,
+        "samples": mix.lock["totals"]["samples"],
+        "parts": len(mix.lock["parts"]),
+        "revises": revises[0]["ref"] if revises else None,
+        "actor": mix.actor,
+        "created": mix.created,
+    }
+
+
+TRIAL = ("id", "mix", "model", "step", "seed", "tokens", "size", "status", "weights", "results", "source", "note", "actor", "created")  # fmt: skip
+
+
+def trial_row(trial: Trial) -> dict[str, Any]:
+    """A recorded run: what it was served and what it measured."""
+    return {name: getattr(trial, name) for name in TRIAL}
 
 
 def plan_rows(planned: Any) -> list[dict[str, Any]]:

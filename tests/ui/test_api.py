@@ -74,6 +74,10 @@ def test_a_read_token_reads_and_writes_nothing(api):
         ("POST", "/selections", {"name": "s", "dataset": "web", "where": "chars > 1"}),
         ("POST", "/selections", {"name": "s", "dataset": "web", "selector": "random", "budget": 2}),
         ("POST", "/gc", None),
+        ("POST", "/mixes/m/revise", {"at_sample": 1, "weights": {"web": 1}}),
+        ("POST", "/mixes/m/sign", {"key": "key"}),
+        ("POST", "/mixes/m/ledger", {}),
+        ("POST", "/trials", {"mix": "m", "results": {"loss": 1.0}}),
     ):
         answer = reader.request(method, path, json=body)
         assert answer.status_code == 403, (path, answer.text)
@@ -134,6 +138,108 @@ def test_a_mix_is_published_and_pulled_as_a_stream(api):
     rows = [json.loads(line) for line in answer.text.splitlines()]
     assert answer.headers["X-Strata-Lock"] == lock["digest"] == made["digest"]
     assert [row["_index"] for row in rows] == list(range(3, 23, 2))
+
+
+@pytest.fixture
+def blend(api, tmp_path):
+    """A second dataset, and a mix of both whose parts have weights."""
+    text_dataset(api.cat, tmp_path, "more", sentences(60, seed=3), licence=None)
+    spec = {"name": "blend", "total": 40, "parts": [{"dataset": "web", "weight": 1}, {"dataset": "more", "weight": 1}]}
+    api("write").post("/mixes", json=spec)
+    return spec
+
+
+def test_weights_split_and_preview_change_nothing(api, blend):
+    reader = api("read")
+    assert {"unimax", "regmix"} <= {row["name"] for row in reader.get("/mixers").json()}
+    body = {"spec": blend, "mixer": "unimax", "params": {"epochs": 1}}
+    held = reader.post("/mixes/weights", json=body).json()
+    assert [part["weight"] for part in held["parts"]] == [0.5, 0.5] and held["spec"]["parts"][0]["weight"] == 0.5
+    cut = reader.post("/mixes/split", json={"spec": blend, "by": "source", "parts": ["web"]})
+    assert cut.status_code == 400 and "one value" in cut.json()["error"]
+    used = {
+        **blend,
+        "use": "commercial",
+        "waive": [{"licence": "unknown", "part": "web", "by": "ann", "reason": "asked"}],
+    }
+    seen = reader.post("/mixes/preview", json=used).json()
+    assert seen["licences"]["verdict"] == "blocked" and seen["licences"]["blocked"][0]["rows"] == 60
+    assert seen["licences"]["obligations"]["attribution"] == ["CC-BY-4.0"]
+    blocked = api("write").post("/mixes", json=used)
+    assert blocked.status_code == 403 and "waive it by name" in blocked.json()["error"]
+    for wrong, line in (
+        ({"mixer": "unmax"}, "did you mean unimax"),
+        ({"mixer": "regmix", "trials": "catalog"}, "trial"),
+    ):
+        answer = reader.post("/mixes/weights", json={"spec": blend, **wrong})
+        assert (
+            answer.status_code in (400, 404) and line in answer.json()["error"] and "\n" not in answer.json()["error"]
+        )
+    file = reader.post("/mixes/weights", json={"spec": blend, "mixer": "regmix", "trials": "/etc/passwd"})
+    assert file.status_code == 403
+    assert len(reader.get("/mixes").json()) == 1
+
+
+def test_a_revision_its_diff_and_its_signatures(api, blend, tmp_path):
+    from catalog.mixes.sign import new_key
+
+    writer, admin = api("write"), api("admin")
+    made = writer.post("/mixes/blend/revise", json={"at_sample": 10, "weights": {"web": 3, "more": 1}}).json()
+    assert made["ref"] == "blend@v2" and made["revises"]["at"] == 10
+    assert [row["revises"] for row in writer.get("/mixes").json()] == [None, "blend@v1"]
+    moved = writer.get("/diff", params={"a": "blend@v1", "b": "blend@v2", "scores": True}).json()
+    assert moved["samples"]["change"] == 0 and moved["shifts"]["shares"]["source"]["web"][1] > 0.5
+    assert writer.get("/diff", params={"a": "web@v1", "b": "web", "scores": True}).status_code == 400
+    assert writer.get("/mixes/blend@v2/signatures").json() == []
+    key = str(tmp_path / "key")
+    fingerprint = new_key(key)
+    assert writer.post("/mixes/blend@v2/sign", json={"key": key}).status_code == 403
+    assert admin.post("/mixes/blend@v2/sign", json={"key": key}).json()["fingerprint"] == fingerprint
+    [held] = writer.get("/mixes/blend@v2/signatures", params={"key": fingerprint[:16]}).json()
+    assert held["valid"] and held["signer"] == "admin token" and "file" not in held
+    assert writer.get("/mixes/blend@v1/signatures", params={"key": fingerprint}).status_code == 400
+    assert writer.get("/mixes/blend@v1/signatures", params={"key": "faa1"}).status_code == 400
+
+
+def test_trials_are_added_and_compared(api, blend):
+    writer = api("write")
+    writer.post("/mixes", json={**blend, "seed": 5})
+    for mix, losses in (("blend@v1", (3.0, 3.1, 3.2)), ("blend@v2", (2.5, 2.61, 2.69))):
+        for seed, loss in enumerate(losses):
+            body = {"mix": mix, "results": {"loss": loss, "acc": 0.3}, "seed": seed, "model": f"{mix}-s{seed}"}
+            assert writer.post("/trials", json=body).json()["weights"] == {"web": 0.5, "more": 0.5}
+    assert len(writer.get("/trials").json()) == 6 and len(writer.get("/trials", params={"mix": "blend@v2"}).json()) == 3
+    one = writer.get("/trials/blend@v1-s2").json()
+    assert one["results"]["loss"] == 3.2 and writer.get(f"/trials/{one['id'][:8]}").json()["id"] == one["id"]
+    rows = {
+        row["result"]: row for row in writer.get("/trials/compare", params={"a": "blend@v1", "b": "blend@v2"}).json()
+    }
+    assert rows["loss"]["verdict"] == "better" and rows["loss"]["pairs"] == 3 and rows["loss"]["high"] < 0
+    assert rows["acc"]["verdict"] == "tie"
+    assert writer.get("/trials/compare", params={"a": "blend@v1", "b": "nowhere"}).status_code == 404
+
+
+def test_ledgers_tell_what_a_run_was_served(api, blend):
+    from catalog.pull.ledger import Ledger
+
+    mix = api.cat.mix("blend@v1")
+    with_losses = Ledger(mix, "run-1", begin={"lock": mix.digest, "next": 0})
+    for step, batch in enumerate(mix.batches(0, 20, batch_rows=10), 1):
+        with_losses.record(step, batch, loss=[1 / step] * batch.num_rows)
+    with_losses.close()
+    reader = api("read")
+    assert reader.get("/mixes/blend@v1/ledger").json() == {"mix": "blend@v1", "runs": ["run-1"]}
+    held = reader.get("/mixes/blend@v1/ledger/run-1").json()
+    assert held["lost"] == [] and [part["left"] for part in held["parts"]] == [10, 10]
+    lines = reader.get("/mixes/blend@v1/ledger/run-1/curves", params={"by": "source", "bins": 2}).json()
+    assert {(line["source"], line["loss"]) for line in lines} >= {("web", 1.0), ("more", 0.5)}
+    sample = mix.take([3], ["sample_id"]).column("sample_id")[0].as_py()
+    assert [row["step"] for row in reader.get(f"/samples/{sample}/served").json()] == [1]
+    assert reader.get("/mixes/blend@v1/ledger/..%2F..").status_code == 404
+    assert reader.get("/mixes/blend@v1/ledger/run-2").status_code == 404
+    made = api("write").post("/mixes/blend@v1/ledger", json={"run": "run-1"}).json()
+    assert made["runs"][0]["samples"] == 20
+    assert api("write").post("/mixes/blend@v1/ledger", json={"files": ["/etc/passwd"]}).status_code == 403
 
 
 def test_versions_and_names(api):

@@ -23,9 +23,7 @@ from flows import score
 from ui.api.tokens import create
 from ui.mcp.server import LocalTokens, build
 
-TOOLS = {"datasets", "show", "card", "lineage", "diff", "scorers", "runs", "sql", "search", "plan",
-         "selectors", "selections", "selection", "select", "clusters", "compare",
-         "panel", "support"}  # fmt: skip
+WRITING = ["select", "mix_publish", "mix_revise", "trial_add"]
 
 
 @pytest.fixture
@@ -44,15 +42,14 @@ def ask(server, *calls):
     return asyncio.run(session())
 
 
-def test_the_tools_read_but_for_select_and_say_so(web):
+def test_the_tools_read_but_for_a_few_and_say_so(web):
     async def tools():
         async with Client(build(web)) as client:
             return await client.list_tools()
 
     held = asyncio.run(tools())
-    assert {tool.name for tool in held} == TOOLS
     assert all(tool.description for tool in held)
-    assert [tool.name for tool in held if not tool.annotations.read_only_hint] == ["select"]
+    assert [tool.name for tool in held if not tool.annotations.read_only_hint] == WRITING
 
 
 def test_a_selection_is_made_with_the_rights_of_the_caller(web):
@@ -82,6 +79,100 @@ def test_a_selection_does_not_spell_text_out(web):
     ):
         with pytest.raises(ToolError, match="holds sample text"):
             ask(build(web), ("select", {"name": "spy", "source": "web", **more}))
+
+
+@pytest.fixture
+def blend(web, tmp_path):
+    text_dataset(web, tmp_path, "more", sentences(40, seed=3))
+    return {"name": "blend", "total": 20, "parts": [{"dataset": "web", "weight": 1}, {"dataset": "more", "weight": 1}]}
+
+
+def test_a_mix_is_weighed_published_revised_and_compared(web, blend):
+    server = build(web)
+    weighed, seen, made, revised, listed, held, moved, signed = ask(
+        server,
+        ("mix_weights", {"spec": blend, "mixer": "temperature", "params": {"temperature": 1}}),
+        ("mix_preview", {"spec": blend}),
+        ("mix_publish", {"spec": blend}),
+        ("mix_revise", {"ref": "blend", "at_sample": 5, "weights": {"web": 3, "more": 1}}),
+        ("mixes", {}),
+        ("mix", {"ref": "blend@v2"}),
+        ("diff", {"a": "blend@v1", "b": "blend@v2", "scores": True}),
+        ("mix_verify", {"ref": "blend"}),
+    )
+    assert [part["weight"] for part in weighed["parts"]] == [0.5, 0.5] and seen["samples"] == 20
+    assert (made["ref"], revised["ref"]) == ("blend@v1", "blend@v2")
+    assert [row["revises"] for row in listed["result"]] == [None, "blend@v1"]
+    assert held["lock"]["revises"][0]["at"] == 5 and signed["result"] == []
+    assert moved["shifts"]["shares"]["source"]["web"] == [0.5, 0.7]
+    for name, given in (
+        ("mix_publish", {"spec": {**blend, "seed": 2}}),
+        ("mix_revise", {"ref": "blend", "at_sample": 5, "weights": {"web": 1}}),
+        ("trial_add", {"mix": "blend", "results": {"loss": 1.0}}),
+        ("mix_weights", {"spec": blend, "mixer": "skill_it", "params": {"graph": "/etc/passwd"}}),
+    ):
+        web.grant = "read"
+        with pytest.raises(ToolError, match="may only read"):
+            ask(server, (name, given))
+    assert len(ask(server, ("mixes", {}))[0]["result"]) == 2
+
+
+def test_trials_and_ledgers(web, blend):
+    from catalog.pull.ledger import Ledger
+
+    server = build(web)
+    for mix, rise in ((publish(web, blend), 1), (publish(web, {**blend, "seed": 4}), 0)):
+        for seed in range(3):
+            ask(server, ("trial_add", {"mix": mix, "results": {"loss": 2.0 + rise * seed}, "seed": seed}))
+    listed, found = ask(server, ("trials", {"mix": "blend@v1"}), ("trial_compare", {"a": "blend@v1", "b": "blend@v2"}))
+    assert len(listed["result"]) == 3 and found["result"][0]["verdict"] == "tie"
+    [one] = ask(server, ("trial", {"name": listed["result"][0]["id"]}))
+    assert one["results"] == {"loss": 2.0}
+    mix = web.mix("blend@v1")
+    record = Ledger(mix, "run-1", begin={"lock": mix.digest, "next": 0})
+    batch = next(iter(mix.batches(0, 8, batch_rows=8)))
+    record.record(1, batch, loss=[0.5] * 8)
+    record.close()
+    sample = mix.take([0], ["sample_id"]).column("sample_id")[0].as_py()
+    runs, audit, curve, who, reach = ask(
+        server,
+        ("ledgers", {"mix": "blend@v1"}),
+        ("ledger", {"mix": "blend@v1", "run": "run-1"}),
+        ("ledger_curves", {"mix": "blend@v1", "run": "run-1"}),
+        ("ledger_who", {"sample": sample}),
+        ("retract_reach", {"ids": [sample]}),
+    )
+    assert runs["runs"] == ["run-1"] and audit["lost"] == [] and curve["result"][0]["loss"] == 0.5
+    assert who["result"][0]["step"] == 1 and reach["samples"] == 1 and "blend@v1" in {m["mix"] for m in reach["mixes"]}
+    assert web.resolve("web").dataset.rows == 40  # nothing is retracted
+    with pytest.raises(ToolError, match="no run"):
+        ask(server, ("ledger", {"mix": "blend@v1", "run": "../../ledger/blend@v1/run-1"}))
+
+
+def publish(cat, spec) -> str:
+    made = cat.publish_mix(spec)
+    return f"{made.name}@v{made.version}"
+
+
+def test_a_mix_does_not_spell_text_out(web, blend):
+    """Row counts under a filter over text, or a split by it, would."""
+    spied = {**blend, "parts": [{"dataset": "web", "weight": 1, "where": "text LIKE 'The%'"}, blend["parts"][1]]}
+    publish(web, blend)
+    added = {"ref": "blend", "at_sample": 5, "add": [{**spied["parts"][0], "name": "spy"}]}
+    for tool, given in (
+        ("mix_preview", {"spec": spied}),
+        ("mix_weights", {"spec": spied, "mixer": "unimax"}),
+        ("mix_publish", {"spec": spied}),
+        ("mix_split", {"spec": blend, "by": "text"}),
+        ("mix_revise", added),
+        ("retract_reach", {"where": "text LIKE 'The%'"}),
+        ("retract_reach", {"where": "text LIKE 'The%'", "datasets": ["web"]}),
+    ):
+        with pytest.raises(ToolError, match="holds sample text"):
+            ask(build(web), (tool, given))
+    seen_by = build(web, texts=True)
+    [seen] = ask(seen_by, ("mix_preview", {"spec": {**spied, "total": 4}}))
+    assert 0 < seen["parts"][0]["rows"] < 40
 
 
 def test_facts_counts_and_plans(web):

@@ -38,6 +38,7 @@ def create_app(cat: Catalog | None = None) -> FastAPI:
     """The application over one catalog; STRATA_HOME and friends say which when none is given."""
     from importlib.metadata import version
 
+    from ui.api.mixing import router as mixing
     from ui.api.reading import router as reading
     from ui.api.writing import router as writing
 
@@ -49,6 +50,7 @@ def create_app(cat: Catalog | None = None) -> FastAPI:
     app.state.catalog = cat or Catalog.open()
     app.include_router(reading)
     app.include_router(writing)
+    app.include_router(mixing)
     app.add_exception_handler(StrataError, _strata_error)
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(HTTPException, _http_error)

@@ -1,11 +1,9 @@
-"""Read verbs over HTTP: datasets, show, card, lineage, diff, sql, search, scorers, plan, mixes, pull, runs, doctor."""
+"""Read verbs over HTTP: datasets, show, card, lineage, diff, sql, search, scorers, plan, runs, doctor; mixes have their own file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
-import orjson
 from fastapi import APIRouter, Query
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
@@ -208,9 +206,11 @@ def compare(
 
 
 @router.get("/diff")
-def diff(a: str, b: str, cat: Asked) -> Any:
-    """Two dataset versions, or two mixes."""
-    return plain(cat.diff(a, b))
+def diff(a: str, b: str, cat: Asked, scores: bool = False) -> Any:
+    """Two dataset versions, or two mixes; of mixes with `scores` also how sources, languages and scores shift."""
+    from ui.mixing import diff as compared
+
+    return plain(compared(cat, a, b, scores))
 
 
 @router.post("/sql")
@@ -237,6 +237,15 @@ def search(body: SearchRequest, cat: Asked) -> dict[str, Any]:
     return search_hits(cat, body.ref, body.words, **options)
 
 
+@router.get("/evals")
+def evals(cat: Asked) -> list[dict[str, Any]]:
+    """Datasets of role eval: what mixes are checked against, and what each counts as a leak."""
+    from catalog.evals import evals as registered
+
+    check(cat, "read", "evals")
+    return [plain(held) for held in registered(cat)]
+
+
 @router.get("/scorers")
 def scorers(cat: Asked) -> list[dict[str, Any]]:
     """Every scorer with what it reads, writes and takes."""
@@ -255,58 +264,6 @@ def plan(body: PlanRequest, cat: Asked) -> dict[str, Any]:
         cat, body.name, body.scorers, params=body.params, target=body.target, sample=body.sample, selection=body.select
     )
     return plain({"ref": planned.ref, "rows": planned.rows, "sample": planned.sample, "steps": plan_rows(planned)})
-
-
-@router.get("/mixes")
-def mixes(cat: Asked) -> list[dict[str, Any]]:
-    """Every published mix."""
-    from sqlmodel import select
-
-    from catalog.meta.models import Mix
-
-    check(cat, "read", "mixes")
-    with cat.session() as session:
-        held = session.exec(select(Mix).order_by(Mix.name, Mix.version)).all()  # type: ignore[arg-type]
-    return [
-        {"ref": f"{mix.name}@v{mix.version}", "digest": mix.digest, "actor": mix.actor, "created": mix.created}
-        for mix in held
-    ]
-
-
-@router.get("/mixes/{ref}")
-def mix(ref: str, cat: Asked) -> dict[str, Any]:
-    """A mix's summary and its lock."""
-    from catalog.mixes import find_mix, load_lock, summary
-
-    check(cat, "read", ref)
-    held = find_mix(cat, ref)
-    lock = load_lock(cat, f"{held.name}@v{held.version}")
-    return plain({"ref": f"{held.name}@v{held.version}", "digest": held.digest, **summary(lock), "lock": lock})
-
-
-@router.get("/mixes/{ref}/samples")
-def pull(
-    ref: str,
-    cat: Asked,
-    limit: Annotated[int, Query(ge=1, le=100_000)] = 256,
-    start: Annotated[int, Query(ge=0)] = 0,
-    rank: Annotated[int, Query(ge=0)] = 0,
-    world: Annotated[int, Query(ge=1)] = 1,
-) -> StreamingResponse:
-    """Samples of one rank in the locked order, one JSON object a line, streamed."""
-    reader = cat.mix(ref)
-    batches = reader.batches(start, min(len(reader), start + limit * world), rank=rank, world=world)
-
-    def lines() -> Iterator[bytes]:
-        left = limit
-        for batch in batches:
-            for row in plain(batch.slice(0, left)):
-                yield orjson.dumps(row) + b"\n"
-            left -= batch.num_rows
-            if left <= 0:
-                return
-
-    return StreamingResponse(lines(), media_type="application/x-ndjson", headers={"X-Strata-Lock": reader.digest})
 
 
 @router.get("/runs")

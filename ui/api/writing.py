@@ -1,4 +1,4 @@
-"""Verbs that change something: score, promote, ingest, mixes, selections, versions, retract, runs, gc.
+"""Verbs that change something: score, promote, ingest, selections, versions, retract, runs, gc.
 
 `score` picks a place as the command line does: short work runs inside the request, long work goes to a Prefect server
 and the answer names the run. Files are read where the service runs, so `ingest` wants an admin token.
@@ -153,22 +153,6 @@ def ingest(body: IngestRequest, cat: Asked) -> Any:
     """Read files that the service can see; wants an admin token, as those files are the service's."""
     check(cat, "admin", f"ingest {body.name}")
     return plain(cat.ingest(body.paths, body.name, **body.model_dump(exclude={"paths", "name"}, exclude_none=True)))
-
-
-@router.post("/mixes")
-def publish_mix(spec: dict[str, Any], cat: Asked) -> dict[str, Any]:
-    """Freeze a mix spec by a lock."""
-    made = cat.publish_mix(spec)
-    return {"ref": f"{made.name}@v{made.version}", "digest": made.digest}
-
-
-@router.post("/mixes/preview")
-def preview_mix(spec: dict[str, Any], cat: Asked) -> Any:
-    """What publishing would freeze; changes nothing."""
-    from catalog.mixes import preview
-
-    check(cat, "read", "mix")
-    return plain(preview(cat, spec))
 
 
 @router.post("/selections")

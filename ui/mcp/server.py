@@ -1,5 +1,6 @@
 """Verbs as MCP tools: datasets, show, card, lineage, diff, clusters, compare, sql, search, scorers, plan, runs,
 selectors, selections and selection read; select writes, with the rights of the token or of whoever started the server.
+Mixes, trials and ledgers are in `mixing`.
 
 A client may hand what it reads to a language model elsewhere. Sample text therefore leaves only for datasets whose
 owner consented (consent_llm), or when the server was started with texts=True because the model is local. Facts,
@@ -21,6 +22,8 @@ from catalog.access import check
 from catalog.errors import StrataError
 from catalog.query.withheld import refuse_text
 from ui.api.tokens import catalog_for, holder
+from ui.mcp import mixing
+from ui.mcp.consent import consents, length, refuse_reading, withheld
 from ui.querying import search_hits
 from ui.shapes import dataset_row, plain, plan_rows, run_row, scorer_row
 from ui.shapes import show as show_facts
@@ -28,8 +31,6 @@ from ui.shapes import show as show_facts
 if TYPE_CHECKING:
     from catalog import Catalog
 
-LONGEST = 64
-"""Characters of a string that cards and diffs may hold without consent: enough for ids, labels and URLs' hosts."""
 INSTRUCTIONS = (
     "Strata is a catalog of training data. A dataset is a table in a tier (L0 raw to L4 organized); every known fact "
     "about its rows is a column; refer to one as name or name@v3. Start with `datasets`, then `show`. "
@@ -73,6 +74,7 @@ def build(cat: Catalog, *, texts: bool = False, auth: TokenVerifier | None = Non
     _facts(tool, who, texts)
     _selections(tool, who, texts)
     _queries(tool, who, texts)
+    mixing.register(tool, who, texts)
     return server
 
 
@@ -86,15 +88,15 @@ def _facts(tool: Callable[..., Any], who: Callable[[], Catalog], texts: bool) ->
     def show(ref: str) -> dict[str, Any]:
         """Facts of a dataset version: counts, licence, columns with coverage and statistics, versions, tags."""
         held = plain(show_facts(who(), ref))
-        if not (texts or _consents(who(), ref)):  # least and greatest values of a column may be texts
-            held["columns"] = _withheld(held["columns"])
+        if not (texts or consents(who(), ref)):  # least and greatest values of a column may be texts
+            held["columns"] = withheld(held["columns"])
         return held
 
     @tool
     def card(ref: str) -> dict[str, Any]:
         """The card of a dataset version: facts, licences, counts, columns and provenance."""
         held = plain(who().card(ref))
-        return held if texts or _consents(who(), ref) else _withheld(held)
+        return held if texts or consents(who(), ref) else withheld(held)
 
     @tool
     def lineage(ref: str) -> dict[str, Any]:
@@ -102,10 +104,12 @@ def _facts(tool: Callable[..., Any], who: Callable[[], Catalog], texts: bool) ->
         return who().lineage(ref)
 
     @tool
-    def diff(a: str, b: str) -> dict[str, Any]:
-        """What changed between two dataset versions, or two mixes."""
-        held = plain(who().diff(a, b))
-        return held if texts or (_consents(who(), a) and _consents(who(), b)) else _withheld(held)
+    def diff(a: str, b: str, scores: bool = False) -> dict[str, Any]:
+        """What changed between two dataset versions, or two mixes; of mixes with `scores` also how what they serve shifts."""
+        from ui.mixing import diff as compared
+
+        held = plain(compared(who(), a, b, scores))
+        return held if texts or (consents(who(), a) and consents(who(), b)) else withheld(held)
 
     @tool
     def clusters(ref: str, column: str = "cluster", words: int = 6) -> list[dict[str, Any]]:
@@ -113,7 +117,7 @@ def _facts(tool: Callable[..., Any], who: Callable[[], Catalog], texts: bool) ->
         from flows.cluster_titles import cluster_titles
 
         held = cluster_titles(who(), ref, column=column, words=min(max(words, 1), 100), texts=50_000)
-        granted = texts or _consents(who(), ref)
+        granted = texts or consents(who(), ref)
         return held if granted else [{name: row[name] for name in ("cluster", "rows", "share")} for row in held]
 
     @tool
@@ -122,10 +126,10 @@ def _facts(tool: Callable[..., Any], who: Callable[[], Catalog], texts: bool) ->
         from flows.compare import compare as measure
 
         held = measure(who(), a, b, metrics)
-        if not (texts or (_consents(who(), a) and _consents(who(), b))):
+        if not (texts or (consents(who(), a) and consents(who(), b))):
             for item in held.get("prototypes", {}).get("listed", []):
                 for example in (*item["examples"]["a"], *item["examples"]["b"]):
-                    example["text"] = _length(example["text"])
+                    example["text"] = length(example["text"])
         return held
 
     @tool
@@ -142,7 +146,7 @@ def _facts(tool: Callable[..., Any], who: Callable[[], Catalog], texts: bool) ->
 
         held = nearest(who(), text, datasets or (), limit=min(max(limit, 1), 100))
         for hit in held["nearest"]:
-            hit["text"] = hit["text"] if texts or _consents(who(), hit["dataset"]) else _length(hit["text"])
+            hit["text"] = hit["text"] if texts or consents(who(), hit["dataset"]) else length(hit["text"])
         return held
 
     @tool
@@ -183,7 +187,7 @@ def _selections(tool: Callable[..., Any], who: Callable[[], Catalog], texts: boo
         """A saved selection, its rows today, and what a selector chose beside plain random and rounds of RS2."""
         from ui.selecting import described
 
-        return _withheld(plain(described(who(), ref)))
+        return withheld(plain(described(who(), ref)))
 
     def select(
         name: str, source: str, selector: str | None = None, budget: int | None = None, unit: str | None = None,
@@ -198,10 +202,10 @@ def _selections(tool: Callable[..., Any], who: Callable[[], Catalog], texts: boo
 
         if not texts:
             for asked in stages or [{"where": where, "selector": selector, "params": params}]:
-                _refuse_reading(who(), source, asked.get("where"), asked.get("selector"), asked.get("params") or {})
+                refuse_reading(who(), source, asked.get("where"), asked.get("selector"), asked.get("params") or {})
         made = save_selection(who(), name, source, selector=selector, budget=budget, unit=unit, params=params,
                               where=where, missing=missing, seed=seed, tokens=tokens, note=note, stages=stages)  # fmt: skip
-        return _withheld(plain(described(who(), f"{made.name}@v{made.version}")))
+        return withheld(plain(described(who(), f"{made.name}@v{made.version}")))
 
     tool(select, writes=True)
 
@@ -225,13 +229,13 @@ def _queries(tool: Callable[..., Any], who: Callable[[], Catalog], texts: bool) 
         limit: int = 10,
     ) -> dict[str, Any]:
         """Samples of a dataset by words and meaning, or more like the sample with id `like`; best first, with notes."""
-        cat, granted = who(), texts or _consents(who(), ref)
+        cat, granted = who(), texts or consents(who(), ref)
         if where and not granted:
             refuse_text(cat, ref, where)
         held = search_hits(cat, ref, words, like=like, where=where, missing=missing, limit=min(max(limit, 1), 100))
         if granted:
             return held
-        return {"hits": [{**hit, "text": _length(hit["text"])} for hit in held["hits"]], "notes": held["notes"]}
+        return {"hits": [{**hit, "text": length(hit["text"])} for hit in held["hits"]], "notes": held["notes"]}
 
     @tool
     def plan(name: str, scorers: list[str], target: str | None = None) -> dict[str, Any]:
@@ -240,47 +244,6 @@ def _queries(tool: Callable[..., Any], who: Callable[[], Catalog], texts: bool) 
 
         planned = make(who(), name, scorers, target=target)
         return {"ref": planned.ref, "rows": planned.rows, "steps": plan_rows(planned)}
-
-
-def _refuse_reading(cat: Catalog, source: str, where: str | None, selector: str | None, params: dict[str, Any]) -> None:
-    """Refuse a choice that would spell text out by what it keeps, unless the dataset's owner consented."""
-    from catalog.query.withheld import refusal, text_columns
-    from catalog.selections import find_selection
-    from catalog.selectors import get_selector
-
-    noun = cat._noun(source.partition("@")[0])
-    ref = find_selection(cat, source).dataset if noun == "selection" else source
-    if _consents(cat, ref):
-        return
-    if where:
-        refuse_text(cat, ref, where)
-    if selector:
-        plugin, found = get_selector(selector), cat.resolve(ref)
-        if used := set(plugin.columns(plugin.parse_params(params))) & text_columns(cat, found):
-            raise refusal(sorted(used)[0], found.dataset.name)
-
-
-def _consents(cat: Catalog, ref: str) -> bool:
-    """Whether a dataset's text may leave; a mix or an unknown name has given no consent."""
-    held = cat.find(ref.partition("@")[0])
-    return bool(held and held.consent_llm)
-
-
-def _withheld(value: Any) -> Any:
-    """The same values with every long text replaced by its length."""
-    if isinstance(value, str):
-        return (
-            value if len(value) <= LONGEST else f"[{len(value)} characters withheld: no consent to leave this machine]"
-        )
-    if isinstance(value, list):
-        return [_withheld(item) for item in value]
-    if isinstance(value, dict):
-        return {name: _withheld(item) for name, item in value.items()}
-    return value
-
-
-def _length(text: str | None) -> str:
-    return f"[{len(text or '')} characters withheld: no consent to leave this machine]"
 
 
 def serve_stdio(cat: Catalog, *, texts: bool = False) -> None:
