@@ -132,7 +132,7 @@ def _record(reader: MixReader, target: Path, manifest: dict[str, Any]) -> None:
     """Remember who took what where: an edge from the mix to the folder. Selections are no mixes and leave no edge."""
     from catalog.catalog import Catalog
 
-    if type(reader) is not MixReader:
+    if "selection" in reader.lock:
         return
     cat = Catalog(reader.settings)
     details = {name: manifest[name] for name in ("lock", "format", "start", "stop", "rank", "world")}

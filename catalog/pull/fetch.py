@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from catalog.errors import Corrupt
+from catalog.pull.mapped import MappedRows
 
 if TYPE_CHECKING:
     import lance
@@ -16,8 +17,13 @@ if TYPE_CHECKING:
     from catalog.pull.layout import Located
 
 
-def take_rows(table: lance.LanceDataset, row_ids: np.ndarray, columns: list[str], name: str) -> pa.Table:
-    """Rows in the order of `row_ids`, repeats included; `Corrupt` when the table lacks one."""
+def take_rows(table: lance.LanceDataset | MappedRows, row_ids: np.ndarray, columns: list[str], name: str) -> pa.Table:
+    """Rows in the order of `row_ids`, repeats included; `Corrupt` when the table lacks one. Mapped rows: ascending."""
+    if isinstance(table, MappedRows):
+        found = table.take(row_ids, columns)
+        if found.num_rows != len(row_ids):
+            raise Corrupt(f"the local copy {table.path} of {name} lacks rows; delete it, it is made again")
+        return found
     try:
         found = table._take_rows(row_ids.tolist(), columns=columns)
     except (ValueError, OSError) as error:
@@ -31,7 +37,7 @@ def take_rows(table: lance.LanceDataset, row_ids: np.ndarray, columns: list[str]
 
 
 def take_block(
-    tables: Sequence[lance.LanceDataset],
+    tables: Sequence[lance.LanceDataset | MappedRows],
     names: Sequence[str],
     sources: np.ndarray,
     row_ids: np.ndarray,
@@ -52,7 +58,7 @@ def take_block(
         done += len(unique)
     if not chunks:
         return schema.empty_table()
-    return pa.concat_tables(chunks).take(pa.array(place))
+    return pa.concat_tables(chunks).combine_chunks().take(pa.array(place))
 
 
 def _shaped(found: pa.Table, columns: dict[str, str], schema: pa.Schema) -> pa.Table:

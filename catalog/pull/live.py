@@ -23,10 +23,8 @@ def begin(reader: MixReader, face: str, start: int, stop: int, rank: int = 0, wo
 
     The arrow face is asked for many small ranges, so that its first one stands for all.
     """
-    from catalog.pull.reader import MixReader
-
     key = (face, rank, world, None if face == "arrow" else start)
-    if type(reader) is not MixReader or key in reader.streams or start >= stop:
+    if "selection" in reader.lock or key in reader.streams or start >= stop:
         return None
     reader.streams.add(key)
     thread = Thread(target=_record, args=(reader, face, start, stop, rank, world), daemon=True, name="strata-stream")

@@ -372,7 +372,7 @@ def pack(
     `messages` are packed and the loss covers the assistant's tokens. end, pad: tokens after a document and in empty places.
     """
     held = open_tokenizer(tokenizer, end=end, pad=pad)
-    if type(reader) is not MixReader:
+    if "selection" in reader.lock:
         raise BadInput(f"{reader.ref} has no lock to pack; publish a mix of it")
     if pinned is not None and held.digest != pinned:
         raise BadInput(f"tokenizer {held.path} has digest {held.digest[:12]}, pinned is {pinned[:12]}; open that one")

@@ -162,6 +162,10 @@ class MixReader:
         """Tokenised sequences of one length; see catalog.pull.pack.pack."""
         return import_module("catalog.pull.pack").pack(self, tokenizer, length, **options)
 
+    def local(self, columns: Sequence[str] | None = None, **options: Any) -> Any:
+        """The same mix read from a copy of these columns on this machine's disk; see catalog.pull.local.local."""
+        return import_module("catalog.pull.local").local(self, columns, **options)
+
     def to_hf(self, **options: Any) -> Any:
         """A Hugging Face dataset; see catalog.pull.hf.to_hf."""
         return import_module("catalog.pull.hf").to_hf(self, **options)
