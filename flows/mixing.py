@@ -94,7 +94,7 @@ def _written(weight: float, least: float) -> float:
 
 def open_task(cat: Catalog, spec: str | Path | dict[str, Any]) -> tuple[dict[str, Any], Task, list[int]]:
     """The spec with even weights at its open parts, what a mixer is told of those, and which parts they are."""
-    body, made, at = _open_parts(spec)
+    body, made, at = open_parts(spec)
     names = [part_name(made.parts[number]) for number in at]
     if doubled := [name for name in names if names.count(name) > 1]:
         raise BadInput(f"mix {made.name}: two parts are called {doubled[0]}; give them names: name: ...")
@@ -113,7 +113,7 @@ def _trials(cat: Catalog, source: str | Path, names: list[str]) -> Trials:
     return trials_of(cat, names, models=pattern or None)
 
 
-def _open_parts(spec: str | Path | dict[str, Any]) -> tuple[dict[str, Any], Spec, list[int]]:
+def open_parts(spec: str | Path | dict[str, Any]) -> tuple[dict[str, Any], Spec, list[int]]:
     """The spec as written, checked as if its open parts had equal weights, and which parts those are."""
     body = read_spec(spec)
     parts = [dict(part) if isinstance(part, dict) else part for part in body.get("parts") or []]

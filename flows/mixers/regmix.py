@@ -20,8 +20,9 @@ from flows.mixers._search import candidates, margin, out_of_fold
 
 SETTINGS: dict[str, Any] = {
     "boosting_type": "gbdt", "objective": "regression", "metric": ["l1", "l2"], "n_estimators": 1000, "seed": 42,
-    "learning_rate": 0.01, "verbosity": -1, "deterministic": True, "force_row_wise": True,
+    "learning_rate": 0.01, "verbosity": -1, "deterministic": True, "force_row_wise": True, "n_jobs": 1,
 }  # fmt: skip
+"""One thread: a few hundred rows are not worth two, which wait for each other ten times as long on busy cores."""
 
 
 class Params(BaseModel):
