@@ -241,6 +241,7 @@ def lock_part(found: FoundPart) -> dict[str, Any]:
         "tokens": found.tokens if _has_tokens(found) else None,
         "token_fingerprint": found.token_column.fingerprint if _has_tokens(found) and found.token_column else None,
         "licences": licence_counts(found),
+        **({"sample_weight": found.sample_weight} if found.sample_weight else {}),
     }
 
 

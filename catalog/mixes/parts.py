@@ -17,6 +17,7 @@ from catalog import states
 from catalog.errors import BadInput, NotFound, Refused
 from catalog.evals import stamp
 from catalog.meta.models import ColumnRecord, Recipe, Selection
+from catalog.mixes.sample_weights import find_weights
 from catalog.mixes.spec import Part, Spec, label
 from catalog.pull.rowset import RowSet, RowSetBuilder
 from catalog.refs import parse_ref
@@ -71,6 +72,7 @@ class FoundPart:
     uncovered: int = 0
     checked: dict[str, list[int]] = field(default_factory=dict)
     leaks: dict[str, dict[str, Leaks]] = field(default_factory=dict)
+    sample_weight: dict[str, Any] | None = None
 
     @property
     def key(self) -> str:
@@ -97,6 +99,7 @@ def find_parts(cat: Catalog, spec: Spec) -> list[FoundPart]:
                 + (f" where {found.where}" if found.where else "")
                 + "; widen the filter or remove the part"
             )
+        find_weights(cat, spec, number, found)
     return parts
 
 

@@ -48,6 +48,7 @@ class Part(BaseModel):
     tokens: int | None = None
     max_epochs: float = 1.0
     copies: str | None = None  # a selector's column of copies: each row is served so many times
+    sample_weight: str | None = None  # column that weighs its samples in the loss; delivered with every batch
 
 
 class OrderSpec(BaseModel):
@@ -118,6 +119,7 @@ class Spec(BaseModel):
     stages: list[Stage] | None = None
     use: str | None = None  # what the mix is for; see catalog/licences.py. A licence that does not go with it blocks
     waive: list[Waiver] | None = None
+    sample_weight: str | None = None  # for parts that name none
 
 
 def load_spec(source: str | Path | dict[str, Any] | Spec) -> Spec:

@@ -21,7 +21,7 @@ from catalog.errors import BadInput, StrataError
 from catalog.meta.models import Edge, new_id
 from catalog.pull.formats import Exporter, get_exporter
 from catalog.pull.layout import digest_of
-from catalog.pull.reader import MixReader
+from catalog.pull.reader import PLACE, MixReader
 
 SHARD_ROWS = 100_000
 MANIFEST = "manifest.json"
@@ -171,12 +171,12 @@ def _shard(
     done = draft / f"part-{number:05d}.json.done"
     if done.exists() and path.exists():
         return orjson.loads(done.read_bytes())
-    rows = 0
+    rows, columns = 0, schema.names[len(PLACE) + bool(reader.weighed()) :]
 
     def counted() -> Iterator[pa.RecordBatch]:
         nonlocal rows
         for batch in reader.batches(
-            *span, rank=request["rank"], world=request["world"], batch_rows=4096, columns=schema.names[3:], face=None
+            *span, rank=request["rank"], world=request["world"], batch_rows=4096, columns=columns, face=None
         ):
             rows += batch.num_rows
             yield batch

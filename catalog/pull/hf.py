@@ -24,15 +24,19 @@ def to_hf(
     rank: int = 0,
     world: int = 1,
     batch_rows: int = 1024,
+    weights: str | None = None,
 ) -> datasets.IterableDataset | datasets.Dataset:
-    """The rows of one rank in the order of the mix. With streaming=False they are read into memory first."""
+    """The rows of one rank in the order of the mix. With streaming=False they are read into memory first.
+
+    weights: a column that weighs the samples, delivered as sample_weight.
+    """
     try:
         import datasets
     except ModuleNotFoundError:
         raise Missing("the Hugging Face view needs datasets: pip install 'strata-catalog[hf]'") from None
-    schema = reader.schema(columns)
+    schema = reader.schema(columns, weights)
     options: dict[str, Any] = {"start": start, "stop": stop, "rank": rank, "world": world}
-    options |= {"batch_rows": batch_rows, "columns": columns, "face": "hf"}
+    options |= {"batch_rows": batch_rows, "columns": columns, "weights": weights, "face": "hf"}
     if streaming:
         features = datasets.Features.from_arrow_schema(schema)
         given = {"reader": reader, "options": options}

@@ -41,11 +41,12 @@ class MegatronSequences:
             raise IndexError(number)
         found = self.packed.sequence(number)
         labels, documents = found.labels[0, 1:], found.documents[0]
-        kept = labels != IGNORED
+        kept = (labels != IGNORED).astype(np.float32)
+        kept = kept if found.weights is None else kept * found.weights[0, 1:]
         item = {
             "tokens": found.input_ids[0, :-1].copy(),
             "labels": found.input_ids[0, 1:].copy(),
-            "loss_mask": kept.astype(np.float32),
+            "loss_mask": kept,
             "position_ids": found.positions[0, :-1].copy(),
         }
         if self.attention_mask:

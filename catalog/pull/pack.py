@@ -61,6 +61,7 @@ class Window:
     plan: Plan
     tokens: list[np.ndarray | None]
     masks: list[np.ndarray | None]
+    weights: np.ndarray | None = None
 
 
 class PackedReader:
@@ -75,7 +76,9 @@ class PackedReader:
         long: str,
         lengths: str | None,
         chat: ChatTemplate | None,
+        weights: str | None = None,
     ) -> None:
+        self.weights, self.weighed = weights, reader.weighed(weights)
         self.reader, self.tokenizer, self.length, self.window = reader, tokenizer, length, window
         self.long, self.lengths, self.chat = long, lengths, chat
         self.fields = reader.sources.schema(chat.columns(reader) if chat else ["text"])
@@ -94,7 +97,7 @@ class PackedReader:
 
     def __reduce__(self) -> Any:
         return PackedReader, (
-            self.reader, self.tokenizer, self.length, self.window, self.long, self.lengths, self.chat,
+            self.reader, self.tokenizer, self.length, self.window, self.long, self.lengths, self.chat, self.weights,
         )  # fmt: skip
 
     def _digest(self, lock: str) -> str:
@@ -128,7 +131,24 @@ class PackedReader:
             docs = docs[live[docs]]
             self._fill(docs, located, source, tokens, masks)
             self._check_sizes(docs, indices, sizes, tokens)
-        return Window(number, indices, located.part, located.epoch, live, plan, tokens, masks)
+        weights = self._weigh(indices, located, source, live) if self.weighed else None
+        return Window(number, indices, located.part, located.epoch, live, plan, tokens, masks, weights)
+
+    def _weigh(self, indices: np.ndarray, located: Located, source: np.ndarray, live: np.ndarray) -> np.ndarray:
+        """The weight of each document; a retracted one is not served and weighs nothing."""
+        weights, kept, sources = self.weighed, np.flatnonzero(live), self.reader.sources
+        assert weights is not None
+        rows = take_block(
+            sources.tables,
+            sources.names,
+            source[kept],
+            located.row[kept],
+            weights.columns(sources),
+            pa.schema(weights.fields()),
+        )
+        out = np.zeros(len(indices), np.float32)
+        out[kept] = weights.of(rows, located.part[kept], indices[kept])
+        return out
 
     def plan_window(self, number: int) -> int:
         """How many sequences a window makes; with lengths known no text is read."""
@@ -363,6 +383,7 @@ def pack(
     end: str | int | None = None,
     pad: str | int | None = None,
     pinned: str | None = None,
+    weights: str | None = None,
 ) -> PackedReader:
     """Pack a mix into sequences of `length` tokens.
 
@@ -370,6 +391,7 @@ def pack(
     are packed together. long: what happens to documents longer than a sequence: split (default), cut (default for chats)
     or drop. lengths: column of token counts by this tokenizer. chat: a template (True: the tokenizer's own); then
     `messages` are packed and the loss covers the assistant's tokens. end, pad: tokens after a document and in empty places.
+    weights: a column that weighs the samples, else the lock's (see catalog.pull.weights); it moves no sequence.
     """
     held = open_tokenizer(tokenizer, end=end, pad=pad)
     if "selection" in reader.lock:
@@ -390,7 +412,7 @@ def pack(
     long = long or ("cut" if template else "split")
     if long not in packing.LONG:
         raise BadInput(f"long is one of {', '.join(packing.LONG)}, not {long!r}")
-    return PackedReader(reader, held, length, window, long, lengths, template)
+    return PackedReader(reader, held, length, window, long, lengths, template, weights)
 
 
 def shares(packed: PackedReader, windows: Sequence[int]) -> dict[str, float]:

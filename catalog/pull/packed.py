@@ -33,6 +33,7 @@ class Packed:
     documents: 0 in padding, else 1, 2, ... in a row: tokens may attend to their own number only. positions start at 0 in
     each document. cu_seqlens: bounds of the documents (and stretches of padding) over the rows laid end to end.
     sources: one row a document: row, begin, tokens, global index, part, epoch, first token of the document.
+    weights: of each label, that of its sample; 0 where the loss does not count. None where samples are not weighed.
     """
 
     sequences: np.ndarray
@@ -42,6 +43,7 @@ class Packed:
     documents: np.ndarray
     cu_seqlens: np.ndarray
     sources: np.ndarray
+    weights: np.ndarray | None = None
 
 
 SOURCES = ("row", "begin", "tokens", "index", "part", "epoch", "first")
@@ -54,6 +56,7 @@ def assemble(packed: PackedReader, wanted: list[tuple[int, Window, int]]) -> Pac
     labels = np.full(shape, IGNORED, np.int64)
     positions, documents = np.zeros(shape, np.int64), np.zeros(shape, np.int32)
     bounds, sources = [0], []
+    weights = np.zeros(shape, np.float32) if packed.weighed else None
     for row, (_, window, offset) in enumerate(wanted):
         piece, base, end = window.plan.pieces(offset), row * packed.length, 0
         for number, at in enumerate(range(piece.start, piece.stop), 1):
@@ -70,13 +73,15 @@ def assemble(packed: PackedReader, wanted: list[tuple[int, Window, int]]) -> Pac
             documents[row, begin:end] = number
             labels[row, begin:end] = found if mask is None else np.where(mask[first : first + count], found, IGNORED)
             labels[row, begin] = IGNORED
+            if weights is not None and window.weights is not None:
+                weights[row, begin:end] = np.where(labels[row, begin:end] == IGNORED, 0, window.weights[doc])
             sources.append((row, begin, count, window.indices[doc], window.part[doc], window.epoch[doc], first))
         if end < packed.length:
             positions[row, end:] = np.arange(packed.length - end)
             bounds.append(base + packed.length)
     return Packed(
         np.array([number for number, _, _ in wanted], np.int64), ids, labels, positions, documents,
-        np.array(bounds, np.int32), np.array(sources, np.int64).reshape(-1, len(SOURCES)),
+        np.array(bounds, np.int32), np.array(sources, np.int64).reshape(-1, len(SOURCES)), weights,
     )  # fmt: skip
 
 

@@ -70,6 +70,7 @@ class StrataIterable(IterableDataset):
         start: int = 0,
         drop_last: bool = False,
         format: str = "torch",
+        weights: str | None = None,
     ) -> None:
         if format not in ("torch", "arrow"):
             raise BadInput(f"format is torch or arrow, not {format!r}")
@@ -78,7 +79,8 @@ class StrataIterable(IterableDataset):
         self.start, self.drop_last, self.format = start, drop_last, format
         self.own_next: int | None = None  # where this worker goes on, when its own state was loaded
         self.recorded = True  # as a live pull; StrataLoader does it itself, in the trainer's process
-        reader.schema(self.columns)
+        self.weights = weights
+        reader.schema(self.columns, weights)
         self.steps()
 
     def steps(self, start: int | None = None) -> Steps:
@@ -103,6 +105,7 @@ class StrataIterable(IterableDataset):
             world=self.world,
             batch_rows=self.batch_size,
             columns=self.columns,
+            weights=self.weights,
             stripe=(first, workers),
             face="torch" if self.recorded and worker == 0 else None,
         )
@@ -171,9 +174,10 @@ class StrataLoader:
         drop_last: bool = False,
         format: str = "torch",
         prefetch: int = 2,
+        weights: str | None = None,
     ) -> None:
         self.dataset = StrataIterable(
-            reader, batch_size, rank, world, columns=columns, drop_last=drop_last, format=format
+            reader, batch_size, rank, world, columns=columns, drop_last=drop_last, format=format, weights=weights
         )
         self.dataset.recorded = False
         self.dataset.format = "arrow"  # made into tensors here: a tensor from a worker costs a file descriptor

@@ -40,10 +40,12 @@ def attention_mask(document_ids: torch.Tensor) -> torch.Tensor:
 def to_torch(packed: Packed) -> dict[str, Any]:
     """Tensors of a batch; `sources` names for every document its row, place, global index, part and epoch."""
     lengths = packed.cu_seqlens[1:] - packed.cu_seqlens[:-1]
+    weighed = {} if packed.weights is None else {"sample_weight": torch.from_numpy(packed.weights)}
     return {
         "_sequence": torch.from_numpy(packed.sequences),
         "input_ids": torch.from_numpy(packed.input_ids),
         "labels": torch.from_numpy(packed.labels),
+        **weighed,
         "position_ids": torch.from_numpy(packed.positions),
         "document_ids": torch.from_numpy(packed.documents),
         "cu_seqlens": torch.from_numpy(packed.cu_seqlens),

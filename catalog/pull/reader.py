@@ -27,6 +27,7 @@ from catalog.pull import live
 from catalog.pull.fetch import take_block
 from catalog.pull.layout import Layout
 from catalog.pull.sources import Sources, open_sources
+from catalog.pull.weights import FIELD, Weights, check_free, open_weights
 from catalog.settings import Settings
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class MixReader:
         self.retracted = 0
         self.process = os.getpid()
         self.streams: set[tuple[object, ...]] = set()  # what `catalog.pull.live` has recorded
+        self._weights: dict[str | None, Weights | None] = {}
 
     @property
     def digest(self) -> str:
@@ -72,15 +74,34 @@ class MixReader:
         found = self.layout.locate(np.asarray(indices, np.int64))
         return found.part, found.row
 
-    def schema(self, columns: Sequence[str] | None = None) -> pa.Schema:
-        """Fields of the batches: _index, _part, _epoch and the columns (default: ids, text and the kinds' own)."""
-        return pa.schema([*PLACE, *self.sources.schema(columns)])
+    def schema(self, columns: Sequence[str] | None = None, weights: str | None = None) -> pa.Schema:
+        """Fields of the batches: _index, _part, _epoch and the columns (default: ids, text and the kinds' own).
 
-    def take(self, indices: Sequence[int] | np.ndarray, columns: Sequence[str] | None = None) -> pa.RecordBatch:
+        weights: a column that weighs the samples, instead of the lock's; then, or where the lock names one, there is
+        a field sample_weight before the columns.
+        """
+        held = self.sources.schema(columns)
+        if not self.weighed(weights):
+            return pa.schema([*PLACE, *held])
+        check_free(held.names)
+        return pa.schema([*PLACE, FIELD, *held])
+
+    def weighed(self, column: str | None = None) -> Weights | None:
+        """How samples are weighed: by a column, else as the lock says."""
+        if column not in self._weights:
+            self._weights[column] = open_weights(self.ref, self.lock, self.sources, column)
+        return self._weights[column]
+
+    def take(
+        self, indices: Sequence[int] | np.ndarray, columns: Sequence[str] | None = None, weights: str | None = None
+    ) -> pa.RecordBatch:
         """The rows of any indices, in the order given, without the retracted."""
-        return _one_batch(self._fetch(np.asarray(indices, np.int64), self.sources.schema(columns))[0])
+        schema, held = self.schema(columns, weights), self.weighed(weights)
+        return _one_batch(self._fetch(np.asarray(indices, np.int64), schema, held)[0])
 
-    def _fetch(self, indices: np.ndarray, schema: pa.Schema) -> tuple[pa.Table, np.ndarray, int]:
+    def _fetch(
+        self, indices: np.ndarray, schema: pa.Schema, weights: Weights | None
+    ) -> tuple[pa.Table, np.ndarray, int]:
         """Rows of the indices that are live, those indices, and how many were not."""
         if os.getpid() != self.process:  # Lance may hang in a forked process; a line is better
             raise BadInput(
@@ -96,11 +117,16 @@ class MixReader:
             part, epoch = found.part[live], found.epoch[live]
         else:
             row, part, epoch = found.row, found.part, found.epoch
-        names = self.sources.columns(schema.names)
-        rows = take_block(self.sources.tables, self.sources.names, source, row, names, schema)
+        own = list(schema)[len(PLACE) + bool(weights) :]
+        names = self.sources.columns([field.name for field in own])
+        if weights:
+            names = [{**held, **more} for held, more in zip(names, weights.columns(self.sources), strict=True)]
+        read = pa.schema([*own, *(weights.fields() if weights else ())])
+        rows = take_block(self.sources.tables, self.sources.names, source, row, names, read)
         place = [pa.array(indices), pa.array(part.astype(np.int32)), pa.array(epoch.astype(np.int32))]
-        table = pa.Table.from_arrays([*place, *rows.columns], schema=pa.schema([*PLACE, *schema]))
-        return table, indices, gone
+        if weights:
+            place.append(pa.array(weights.of(rows, part, indices)))
+        return pa.Table.from_arrays([*place, *rows.columns[: len(own)]], schema=schema), indices, gone
 
     def batches(
         self,
@@ -113,21 +139,25 @@ class MixReader:
         columns: Sequence[str] | None = None,
         stripe: tuple[int, int] = (0, 1),
         face: str | None = "arrow",
+        weights: str | None = None,
     ) -> Iterator[pa.RecordBatch]:
         """One batch a step, for the indices of `rank` in [start, stop); see the module docstring.
 
         stripe (w, n): only steps w, w + n, w + 2n ... (what worker w of n reads). A retracted row makes its batch
         shorter, even empty; no step is skipped. While a batch is used, the next block is read in the background.
+        weights: a column that weighs the samples, delivered as sample_weight (see catalog.pull.weights).
         face: how the stream is recorded (see catalog.pull.live); None: whoever asks has recorded it, or is an export.
         """
         steps = Steps(len(self), start, stop, rank, world, batch_rows)
-        schema = self.sources.schema(columns)
-        return self._stream(steps, range(stripe[0], len(steps), stripe[1]), schema, face)
+        schema, held = self.schema(columns, weights), self.weighed(weights)
+        return self._stream(steps, range(stripe[0], len(steps), stripe[1]), schema, held, face)
 
-    def _stream(self, steps: Steps, wanted: range, schema: pa.Schema, face: str | None) -> Iterator[pa.RecordBatch]:
+    def _stream(
+        self, steps: Steps, wanted: range, schema: pa.Schema, weights: Weights | None, face: str | None
+    ) -> Iterator[pa.RecordBatch]:
         def read(numbers: range) -> tuple[list[pa.RecordBatch], int]:
             per_step = [steps.indices(number) for number in numbers]
-            table, kept, gone = self._fetch(np.concatenate(per_step), schema)
+            table, kept, gone = self._fetch(np.concatenate(per_step), schema, weights)
             ends = np.cumsum([np.isin(part, kept).sum() if gone else len(part) for part in per_step])
             cuts = zip([0, *ends[:-1]], ends, strict=True)
             return [_one_batch(table.slice(begin, end - begin)) for begin, end in cuts], gone
