@@ -1,6 +1,7 @@
 """Where a version came from and what was made of it: from files through versions and columns to mixes.
 
-Nodes are what edges name: "file:...", "name@v3", "column:<fingerprint>", "mix:name@v1". What edges do not say is added: a
+Nodes are what edges name: "file:...", "name@v3", "column:<fingerprint>", "mix:name@v1", and what training made of a mix:
+"trial:<id>", "model:name", "run:<ledger or laboratory>". What edges do not say is added: a
 version holds the rows of the version before it, a column was made from other columns and against a target.
 """
 
@@ -95,7 +96,7 @@ class _Graph:
         for name in wave:
             if name.startswith("column:"):
                 yield from [*self._makers(name), *self._inputs(name)] if up else self._users(name)
-            elif not name.startswith(("file:", "mix:")):
+            elif ":" not in name:  # a version: nothing else has a name without its kind
                 yield from self._neighbour(name, up)
 
     def _neighbour(self, name: str, up: bool) -> Iterable[dict[str, Any]]:
@@ -193,6 +194,9 @@ def _node(session: Session, name: str, files: int | None) -> dict[str, Any]:
         aliases = session.exec(select(ColumnRecord.alias).where(ColumnRecord.fingerprint == name[7:]).distinct()).all()
         scorer = recipe.scorer if recipe else name[7:]
         return {"id": name, "kind": "column", "label": scorer, "scorer": scorer, "columns": sorted(set(aliases))}
+    kind, colon, label = name.partition(":")
+    if colon:
+        return {"id": name, "kind": kind, "label": label[:8] if kind == "trial" else label}
     dataset, _, number = name.rpartition("@v")
     found = session.exec(
         select(Dataset, Version).join(Version, Version.dataset_id == Dataset.id)  # type: ignore[arg-type]

@@ -1,4 +1,5 @@
-"""A trained checkpoint, followed back: the locks it was trained on, its trials, the datasets and licences behind it.
+"""A trained checkpoint, followed back: its trials, the locks it was trained on, what its ledger says it was served, the
+datasets and licences behind it.
 
 strata trace model:pretrain-v1-1m-8f31c2aa-s0
 """
@@ -11,7 +12,7 @@ from sqlmodel import select
 
 from catalog.access import check
 from catalog.errors import NotFound
-from catalog.meta.models import Trial
+from catalog.meta.models import Edge, Trial
 from catalog.mixes.lock import find_mix, load_lock
 
 if TYPE_CHECKING:
@@ -21,9 +22,10 @@ PREFIX = "model:"
 
 
 def trace_model(cat: Catalog, name: str) -> dict[str, Any]:
-    """{"model", "folder", "trials", "mixes", "datasets"} of a checkpoint, by the name its trials gave it.
+    """{"model", "folder", "trials", "mixes", "ledger", "datasets"} of a checkpoint, by the name its trials gave it.
 
-    A mix holds its lock's digest and the parts with their licences; `datasets` unites them over all mixes.
+    A mix holds its lock's digest and the parts with their licences; `datasets` unites them over all mixes. `ledger` holds
+    the runs that have the model's name or that a trial named as its ledger's; `other_runs` the mixes' other ones.
     """
     check(cat, "read", "trace")
     name = name.removeprefix(PREFIX)
@@ -42,11 +44,14 @@ def trace_model(cat: Catalog, name: str) -> dict[str, Any]:
             seen["samples"] += part["samples"]
             seen["licences"] |= part["licences"]
     folder = cat.settings.home / "models" / name
+    ledger, others = _ledger(cat, name, [mix["mix"] for mix in mixes])
     return {
         "model": name,
         "folder": str(folder) if folder.is_dir() else None,
         "trials": [trial.model_dump(exclude={"weights", "digest"}) for trial in held],
         "mixes": mixes,
+        "ledger": ledger,
+        "other_runs": others,
         "datasets": list(datasets.values()),
         "start": _start(folder),
     }
@@ -67,6 +72,35 @@ def _mix(cat: Catalog, ref: str) -> dict[str, Any]:
     ]
     verdict = lock["contamination"]["verdict"]
     return {"mix": ref, "lock": found.digest, "published": found.created, "contamination": verdict, "parts": parts}
+
+
+def _ledger(cat: Catalog, name: str, refs: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The model's runs in the ledgers of its mixes, and the names of the runs that are not known to be its own."""
+    from catalog.pull.ledger import audit, read_run
+    from catalog.pull.ledger_columns import by_source, left
+
+    with cat.session() as session:
+        same = select(Edge.source).where(Edge.target == f"{PREFIX}{name}", Edge.verb == "train")
+        told = {source for source in session.exec(same) if source.startswith("run:")}
+    found, others = [], []
+    for ref in refs:
+        folder = cat.settings.home / "ledger" / ref
+        runs = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
+        mine = [run for run in runs if run == name or f"run:{ref}/{run}" in told]
+        others += [f"{ref}/{run}" for run in runs if run not in mine]
+        for run in mine:
+            reader = cat.mix(ref)
+            table = read_run(reader, run)
+            facts = audit(reader, table)
+            steps, attempts = (table.column(column).to_numpy() for column in ("step", "attempt"))
+            found.append({
+                "mix": ref, "run": run, "steps": len(set(steps.tolist())),
+                "last_step": int(steps.max()) if len(steps) else None, "attempts": len(set(attempts.tolist())),
+                "samples": facts["samples"], "records": facts["records"],
+                "lost": len(facts["lost"]), "repeated": len(facts["repeated"]),
+                "parts": left(reader, run), "sources": by_source(reader, run),
+            })  # fmt: skip
+    return found, others
 
 
 def _start(folder: Any) -> str | None:

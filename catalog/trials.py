@@ -98,14 +98,20 @@ def add_trial(
     diverged: bool = False,
     note: str = "",
     source: str | None = None,
+    ledger: str | None = None,
 ) -> Trial:
-    """Record a run on a published mix. The same results again are the trial that already holds them."""
+    """Record a run on a published mix. The same results again are the trial that already holds them.
+
+    ledger: the name of the run in its ledger, so that the model leads to what it was served.
+    """
     from catalog.access import check
 
     check(cat, "write", "trials")
     for name, value in (("step", step), ("tokens", tokens), ("size", size)):
         if value is not None and value < 0:
             raise BadInput(f"{name} {value} is negative; give what the run counted")
+    if ledger and not model:
+        raise BadInput(f"ledger run {ledger} is that of a model: name the model too, --model NAME")
     made, body = find_mix(cat, mix), results if isinstance(results, dict) else read_results(results)
     ref = f"{made.name}@v{made.version}"
     lock = load_lock(cat, ref)
@@ -119,7 +125,7 @@ def add_trial(
         actor=cat.settings.actor, run_id=new_id(),
     )  # fmt: skip
     with cat.session() as session:
-        session.add_all([trial, _run(trial), *_edges(trial)])
+        session.add_all([trial, _run(trial), *_edges(trial, ledger)])
         try:
             session.commit()
             return trial
@@ -140,7 +146,7 @@ def _run(trial: Trial) -> Run:
     )  # fmt: skip
 
 
-def _edges(trial: Trial) -> list[Edge]:
+def _edges(trial: Trial, ledger: str | None) -> list[Edge]:
     facts = {"step": trial.step, "seed": trial.seed, "tokens": trial.tokens}
     made = [
         Edge(run_id=trial.run_id, verb="trial", source=f"mix:{trial.mix}", target=f"trial:{trial.id}", details=facts)
@@ -155,6 +161,9 @@ def _edges(trial: Trial) -> list[Edge]:
                 details=facts,
             )
         )
+    if ledger:
+        source = f"run:{trial.mix}/{ledger}"
+        made.append(Edge(run_id=trial.run_id, verb="train", source=source, target=f"model:{trial.model}"))
     return made
 
 

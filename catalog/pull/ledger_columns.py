@@ -223,6 +223,23 @@ def left(reader: MixReader, run: str) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
+def by_source(reader: MixReader, run: str) -> list[dict[str, Any]]:
+    """For each source: samples that the run was served, servings, and their mean loss where losses were recorded."""
+    table = read_run(reader, run)
+    names, of = np.unique(np.array(_groups(reader, table, "source"), str), return_inverse=True)
+    index, loss = (
+        table.column("index").to_numpy(),
+        table.column("loss").to_numpy(zero_copy_only=False).astype(np.float64),
+    )
+    found = []
+    for number, name in enumerate(names.tolist()):
+        mine = of == number
+        known = loss[mine][~np.isnan(loss[mine])]
+        found.append({"source": name, "samples": len(np.unique(index[mine])), "records": int(mine.sum()),
+                      "loss": float(known.mean()) if len(known) else None})  # fmt: skip
+    return found
+
+
 def loss_curves(reader: MixReader, run: str, *, by: str = "part", bins: int = 20) -> list[dict[str, Any]]:
     """Mean loss by stretch of steps and by part (its dataset) or by source."""
     if by not in ("part", "source") or bins < 1:

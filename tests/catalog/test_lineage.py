@@ -131,3 +131,13 @@ def test_one_sample_everywhere(web):
     for unknown in ("f" * 32, "x' OR '1'='1"):
         with pytest.raises(NotFound, match="32 hex digits"):
             trace_sample(web, unknown)
+
+
+def test_what_training_made_of_a_mix_is_found_and_crashes_nothing(web):
+    from catalog.trials import add_trial
+
+    trial = add_trial(web, "diet", {"loss": 2.0}, seed=1, model="small", ledger="run-7")
+    web_ends = {(e["verb"], e["target"]) for e in lineage(web, "web@v2")["edges"]}
+    assert {("trial", f"trial:{trial.id}"), ("train", "model:small")} <= web_ends
+    kinds = {node["id"]: node["kind"] for node in lineage(web, "mix:diet@v1")["nodes"]}
+    assert kinds["model:small"] == "model" and kinds[f"trial:{trial.id}"] == "trial"

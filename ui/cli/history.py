@@ -176,12 +176,19 @@ def diff(
 
 
 def _model(held: dict[str, Any]) -> None:
-    """A checkpoint: its trials, the locks behind them, the datasets behind those."""
+    """A checkpoint: its trials, the locks behind them, what it was served, the datasets behind that."""
     facts({name: held[name] for name in ("model", "folder", "start") if held[name]})
     for trial in held["trials"]:
         results = ", ".join(f"{name} {value:.4g}" for name, value in sorted(trial["results"].items()))
         print(f"step {trial['step']} on {trial['mix']}, seed {trial['seed']}, {trial['status']}: {results}")
     for mix in held["mixes"]:
         print(f"{mix['mix']}: lock {mix['lock'][:12]}, contamination {mix['contamination']}")
+    for run in held["ledger"]:
+        amounts = f"{run['samples']:,} samples in {run['steps']:,} steps, {run['attempts']} attempts"
+        print(f"ledger run {run['run']} of {run['mix']}: {amounts}, {run['lost']} lost, {run['repeated']} repeated")
+        table(run["sources"], ["source", "samples", "records", "loss"])
+    if not held["ledger"]:
+        more = f"; other runs of its mixes: {', '.join(held['other_runs'])}" if held["other_runs"] else ""
+        print(f"no ledger is known to be of this model{more}")
     rows = [{**row, "licences": ", ".join(sorted(row["licences"])) or "unknown"} for row in held["datasets"]]
     table(rows, ["dataset", "samples", "licences"])

@@ -89,7 +89,7 @@ def _node(node: dict[str, Any], focus: str) -> Node:
         note = ", ".join(names[:2]) + (f" +{len(names) - 2}" if len(names) > 2 else "")
         short = note if len(note) <= 36 else note[:35] + "…"
         return Node(name, node["label"], "column", short, "var(--sx-warn)", {}, here)
-    return Node(name, node["label"], "file", "", "var(--sx-faint)", {}, here)
+    return Node(name, node["label"], node["kind"], "", "var(--sx-faint)", {}, here)
 
 
 def _dataset(node: dict[str, Any], here: bool) -> Node:
