@@ -1,9 +1,9 @@
-"""Scoring as a Prefect deployment: registered by a worker, triggered by name from any face.
+"""Scoring and training as Prefect deployments: registered by a worker, triggered by name from any face.
 
-    python -m flows.deployments cpu       # register pool and deployment, then become its worker
+    python -m flows.deployments cpu       # register pool and deployments, then become their worker
     trigger(cat, at, "alpaca", ["perplexity"], {...})      # no Prefect import: five REST calls
 
-The deployment names the flow by module path, so a worker on another machine finds it wherever Strata is installed.
+A deployment names its flow by module path, so a worker on another machine finds it wherever Strata is installed.
 No credentials travel: a worker opens its own catalog from its environment and refuses a run for another one.
 """
 
@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 
 
 def register(pool: str) -> None:
-    """Create the work pool where it is missing and (re)create the deployment; needs the Prefect library."""
+    """Create the work pool where it is missing and (re)create the deployments; needs the Prefect library."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.actions import WorkPoolCreate
     from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 
+    from flows.proxy.flow import trial_flow
     from flows.score_flow import score_flow
 
     with get_client(sync_client=True) as client:
@@ -42,10 +43,11 @@ def register(pool: str) -> None:
                 client.create_work_pool(WorkPoolCreate(name=pool, type="process"))
     from prefect.types.entrypoint import EntrypointType
 
-    deploy: Any = score_flow  # its methods are sync or async by where they are called
-    deploy.to_deployment(
-        name=pool, work_pool_name=pool, entrypoint_type=EntrypointType.MODULE_PATH, tags=["strata"]
-    ).apply()
+    flows: list[Any] = [trial_flow, score_flow]  # their methods are sync or async by where they are called
+    for deploy in flows:
+        deploy.to_deployment(
+            name=pool, work_pool_name=pool, entrypoint_type=EntrypointType.MODULE_PATH, tags=["strata"]
+        ).apply()
 
 
 def main() -> None:
@@ -76,12 +78,6 @@ def trigger(
 ) -> str:
     """Create a run of the deployment; returns its flow run id. A worker starts it within seconds."""
     found = cat.resolve(dataset)
-    try:
-        deployment = call(at, "GET", f"/deployments/name/{FLOW}/{pool}")
-    except NotFound:
-        raise Missing(
-            f"the Prefect server at {at.url} has no deployment {FLOW}/{pool}: start a worker with `strata server worker --pool {pool}`"
-        ) from None
     parameters = {
         "dataset": found.ref,
         "scorers": list(scorers),
@@ -89,7 +85,21 @@ def trigger(
         "dataset_id": found.dataset.id,
         "place": place,
     }
-    body = {"name": f"score {found.ref} {' '.join(scorers)}"[:120], "parameters": parameters, "tags": ["strata", f"dataset:{found.dataset.name}"],
+    name = f"score {found.ref} {' '.join(scorers)}"
+    return create_run(cat, at, FLOW, pool, name, parameters, [f"dataset:{found.dataset.name}"])
+
+
+def create_run(
+    cat: Catalog, at: Endpoint, flow: str, pool: str, name: str, parameters: dict[str, Any], tags: Sequence[str] = ()
+) -> str:
+    """Create a run of a flow's deployment in a pool; returns its flow run id."""
+    try:
+        deployment = call(at, "GET", f"/deployments/name/{flow}/{pool}")
+    except NotFound:
+        raise Missing(
+            f"the Prefect server at {at.url} has no deployment {flow}/{pool}: start a worker with `strata server worker --pool {pool}`"
+        ) from None
+    body = {"name": name[:120], "parameters": parameters, "tags": ["strata", *tags],
             "state": {"type": "SCHEDULED", "message": f"triggered by {cat.settings.actor}"}}  # fmt: skip
     return call(at, "POST", f"/deployments/{deployment['id']}/create_flow_run", body)["id"]
 
@@ -123,12 +133,12 @@ def _json_options(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value not in (None, {}, False)}
 
 
-def await_deployment(at: Endpoint, pool: str, wait: float = 90.0) -> None:
-    """A home's worker registers its deployment some seconds after the server answers."""
+def await_deployment(at: Endpoint, pool: str, flow: str = FLOW, wait: float = 90.0) -> None:
+    """A home's worker registers its deployments some seconds after the server answers."""
     deadline = time.monotonic() + wait
     while True:
         try:
-            call(at, "GET", f"/deployments/name/{FLOW}/{pool}")
+            call(at, "GET", f"/deployments/name/{flow}/{pool}")
             return
         except NotFound:
             if time.monotonic() > deadline:

@@ -21,7 +21,7 @@ from catalog.catalog import Catalog
 from catalog.errors import StrataError
 from catalog.store.publish import process_start
 from flows.prefect_api import Endpoint, flow_runs, healthy
-from flows.server import FLOW, folder, record_path
+from flows.server import FLOWS, folder, record_path
 from flows.worker import RECOVER_SECONDS, Child, has_gpu, recover_quietly, worker_child
 
 log = logging.getLogger("strata.keeper")
@@ -72,7 +72,7 @@ def unused_minutes(cat: Catalog) -> float:
 
 def busy(at: Endpoint) -> bool:
     try:
-        return bool(flow_runs(at, FLOW, ["RUNNING", "PENDING", "SCHEDULED", "CANCELLING"]))
+        return bool(flow_runs(at, FLOWS, ["RUNNING", "PENDING", "SCHEDULED", "CANCELLING"]))
     except StrataError:
         return True
 

@@ -10,6 +10,7 @@ import json
 import os
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -79,10 +80,10 @@ def healthy(at: Endpoint, timeout: float = 2.0) -> bool:
         return False
 
 
-def flow_runs(at: Endpoint, flow: str, states: list[str]) -> list[dict[str, Any]]:
-    """Runs of a flow in any of these state types, oldest first; at most 200."""
+def flow_runs(at: Endpoint, flows: Sequence[str], states: list[str]) -> list[dict[str, Any]]:
+    """Runs of flows in any of these state types, oldest first; at most 200."""
     body = {
-        "flows": {"name": {"any_": [flow]}},
+        "flows": {"name": {"any_": list(flows)}},
         "flow_runs": {"state": {"type": {"any_": states}}},
         "sort": "EXPECTED_START_TIME_ASC",
         "limit": 200,

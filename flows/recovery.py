@@ -16,7 +16,7 @@ from sqlmodel import select
 from catalog.meta.models import Run
 from catalog.store.publish import alive
 from flows.prefect_api import Endpoint, call, flow_runs, set_state
-from flows.server import FLOW
+from flows.server import FLOWS
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -36,7 +36,7 @@ def attempts(cat: Catalog, flow_run: str) -> list[Run]:
 
 def recover(cat: Catalog, at: Endpoint) -> Iterator[str]:
     """Put lost runs back; yields a line for each thing done."""
-    for flow_run in flow_runs(at, FLOW, ["RUNNING", "PENDING", "CANCELLING"]):
+    for flow_run in flow_runs(at, FLOWS, ["RUNNING", "PENDING", "CANCELLING"]):
         tried = attempts(cat, flow_run["id"])
         if not _lost(flow_run, tried[0] if tried else None):
             continue

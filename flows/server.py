@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 IDLE_MINUTES = 30.0
 FLOW = "strata-score"
+TRIAL_FLOW = "strata-trial"
+FLOWS = (FLOW, TRIAL_FLOW)
 Say = Callable[[str], None]
 
 QUIET = {
@@ -121,7 +123,7 @@ def facts(cat: Catalog) -> dict[str, Any]:
         return {"running": False}
     up = healthy(held.endpoint)
     pools = {pool: online_workers(held.endpoint, pool) for pool in ("cpu", "gpu")} if up else {}
-    active = len(flow_runs(held.endpoint, FLOW, ["RUNNING", "PENDING", "SCHEDULED"])) if up else None
+    active = len(flow_runs(held.endpoint, FLOWS, ["RUNNING", "PENDING", "SCHEDULED"])) if up else None
     return {"running": True, "url": held.url, "healthy": up, "pid": held.pid, "host": held.host, "workers": pools,
             "active_runs": active, "idle_minutes": held.idle_minutes, "log": str(log_path(cat.settings))}  # fmt: skip
 
@@ -210,7 +212,7 @@ def stop(cat: Catalog, *, force: bool = False, wait: float = 40.0) -> bool:
     if held.host != socket.gethostname():
         raise Busy(f"the server of this home runs on host {held.host}; stop it there")
     if not force and healthy(held.endpoint):
-        active = flow_runs(held.endpoint, FLOW, ["RUNNING", "PENDING", "SCHEDULED"])
+        active = flow_runs(held.endpoint, FLOWS, ["RUNNING", "PENDING", "SCHEDULED"])
         if active:
             raise Busy(f"{len(active)} runs are active on the home's server; wait, cancel them, or add --force")
     with suppress(ProcessLookupError):

@@ -14,7 +14,7 @@ from catalog.meta.models import Run
 from catalog.runs import cancel, mark_crashed
 from flows.prefect_api import FINAL, Endpoint, call, set_state, team_endpoint
 from flows.recovery import attempts
-from flows.server import FLOW, status
+from flows.server import FLOWS, status
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -92,7 +92,7 @@ def find_run(cat: Catalog, run: str) -> dict[str, Any]:
                     "run": None,
                     "flow_run": found["id"],
                     "endpoint": at,
-                    "verb": "score",
+                    "verb": found["name"].partition(" ")[0],
                     "dataset": found["name"],
                     "status": state,
                 }
@@ -106,7 +106,7 @@ def endpoints(cat: Catalog) -> list[Endpoint]:
 
 
 def _flow_runs(at: Endpoint) -> list[dict[str, Any]]:
-    body = {"flows": {"name": {"any_": [FLOW]}}, "sort": "START_TIME_DESC", "limit": 200}
+    body = {"flows": {"name": {"any_": list(FLOWS)}}, "sort": "START_TIME_DESC", "limit": 200}
     try:
         return call(at, "POST", "/flow_runs/filter", body)
     except Missing:

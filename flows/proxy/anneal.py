@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from catalog.errors import BadInput, NotFound
+from catalog.mixes.lock import load_lock
 from catalog.mixes.spec import Part, load_spec, part_name
 from flows.proxy.contest import contest
 from flows.proxy.design import split_spec
 from flows.proxy.recipe import Recipe, make_recipe
+from flows.proxy.stream import validation_of
 from flows.proxy.train import Tick, folder_of, read_facts, silent
 
 if TYPE_CHECKING:
@@ -61,10 +63,15 @@ def decay(
 ) -> list[dict[str, Any]]:
     """Anneal every start model on every mix; the subject against the others, paired by start. See `contest`.
 
-    starts: proxy models trained alike with different seeds, at a rate that had not fallen (decay=0).
+    starts: proxy models trained alike with different seeds, at a rate that had not fallen (decay=0). All are measured on
+    the parts of all mixes, unless the recipe names other sets.
     """
     if len(set(starts)) != len(starts):
         raise BadInput("a start model is named twice; pairs must be independent runs")
+    if not recipe.validation:
+        sets = [held for ref in mixes.values() for held in validation_of(load_lock(cat, ref))]
+        by_name = {held.name: held for held in reversed(sets)}  # of one name the first mix's rows
+        recipe = recipe.model_copy(update={"validation": [by_name[name] for name in sorted(by_name)]})
     recipes = [annealing(recipe.model_copy(update={"seed": at}), start) for at, start in enumerate(starts)]
     return contest(
         cat, mixes, recipes, range(len(starts)), subject=subject, result=result, workers=workers, device=device,

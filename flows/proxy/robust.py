@@ -103,7 +103,9 @@ def _read_trace(path: Path) -> list[list[float]]:
 def load_reference(cat: Catalog, name: str, recipe: Recipe, device: str) -> Any:
     """The trained reference, which is asked and never changed."""
     from transformers import LlamaForCausalLM
+    from transformers.utils import logging
 
+    logging.disable_progress_bar()
     model = LlamaForCausalLM.from_pretrained(folder_of(cat, name)).to(device)  # type: ignore[arg-type]
     return model.eval().requires_grad_(False)
 

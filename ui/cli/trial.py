@@ -1,4 +1,4 @@
-"""strata trial add|list|show|design|run|compare."""
+"""strata trial add|list|show|design|run|compare; recipes that train are in trial_recipes.py."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import typer
 
 from ui.cli.mix import flat
 from ui.cli.output import Json, emit, facts, note, opened, pairs, table
+from ui.cli.trial_recipes import Detach, Device, On, Param, Pool, Size, Tokens, Workers, trained
 
 
 def add(
@@ -23,6 +24,9 @@ def add(
     model: Annotated[
         str, typer.Option(metavar="NAME", help="Name of the checkpoint, for `strata trace model:NAME`.")
     ] = "",
+    ledger: Annotated[
+        str | None, typer.Option(metavar="RUN", help="Name of this run in its ledger, where it is not the model's.")
+    ] = None,
     diverged: Annotated[bool, typer.Option("--diverged", help="Keep it, and learn nothing from it.")] = False,
     words: Annotated[str, typer.Option("--note", metavar="TEXT", help="A remark.")] = "",
     json: Json = False,
@@ -35,6 +39,7 @@ def add(
 
     made = add_trial(
         opened(), mix, results, step=step, seed=seed, tokens=tokens, size=size, model=model, diverged=diverged, note=words,
+        ledger=ledger,
     )  # fmt: skip
     held = _row(made)
 
@@ -97,41 +102,42 @@ def run(
     what: Annotated[
         list[str], typer.Argument(metavar="DESIGN|MIX@vN", help="A folder of `trial design`, or published mixes.")
     ],
-    size: Annotated[str, typer.Option(help="Model: 256k, 1m, 3m, 10m, 30m, 60m, 100m.")] = "1m",
-    tokens: Annotated[int, typer.Option(metavar="T", help="Training tokens of a run.")] = 1_000_000,
+    size: Size = "1m",
+    tokens: Tokens = 1_000_000,
     seed: Annotated[list[int] | None, typer.Option(metavar="S", help="Seed; repeat for more runs of each mix.")] = None,
-    param: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="KEY=VALUE", help="More of the recipe: rate, reduced, schedule, context, batch, start ..."
-        ),
-    ] = None,
-    workers: Annotated[int, typer.Option(metavar="N", help="Runs at a time, a process each.")] = 1,
-    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    param: Param = None,
+    workers: Workers = 1,
+    device: Device = None,
+    on: On = None,
+    pool: Pool = None,
+    detach: Detach = False,
     json: Json = False,
 ) -> None:
     """Train proxy models on mixes and record them as trials; what has one is left, what was killed goes on.
 
     Example: strata trial run design-pretrain --size 1m --tokens 2000000 --seed 0 --seed 1 --workers 2
              strata trial run even@v1 tuned@v1 --size 256k --tokens 300000
+             strata trial run design-pretrain --size 30m --tokens 300000000 --on team --pool gpu
     """
     from pathlib import Path
 
-    from flows.proxy.design import run_design
+    from catalog.trials import list_trials
+    from flows.proxy.design import publish_design
     from flows.proxy.recipe import make_recipe
-    from flows.proxy.runs import run_trials
 
     cat, seeds, more = opened(), seed or [0], pairs(param or [], "--param")
     if len(what) == 1 and Path(what[0], "design.json").exists():
-        held = run_design(cat, what[0], seeds=seeds, workers=workers, device=device, say=note, size=size,
-                          tokens=tokens, **more)  # fmt: skip
+        mixes, recipes = publish_design(cat, what[0], seeds, say=note, size=size, tokens=tokens, **more)
     else:
-        recipes = [make_recipe(size=size, tokens=tokens, seed=number, **more) for number in seeds]
-        runs = [(mix, made) for made in recipes for mix in what]
-        held = run_trials(cat, runs, workers=workers, device=device, say=note)
-    rows = [_row(trial) for trial in held]
+        mixes, recipes = what, [make_recipe(size=size, tokens=tokens, seed=number, **more) for number in seeds]
+    body = {"mixes": mixes, "recipes": [made.model_dump() for made in recipes], "workers": workers, "device": device}
+    done = trained("runs", body, on, pool, detach, json, cat)
+    if done is None:
+        return
+    held = {trial.id: trial for trial in list_trials(cat)}
+    rows = [_row(held[name]) for name in done["answer"]]
     shown = [{**row, **row["results"]} for row in rows]
-    columns = ["mix", "seed", "status", *sorted({name for row in rows for name in row["results"]})]
+    columns = ["mix", "model", "status", *sorted({name for row in rows for name in row["results"]})]
     emit(json, rows, lambda: table(shown, columns))
 
 
