@@ -80,7 +80,9 @@ def test_retracted_rows_are_left_out_and_shift_nothing(store):
     store.retract(reason="takedown", ids=sorted(victims))
     after = open_mix(store, "m@v1").local(["sample_id", "text"])
     assert after.files == copy.files
-    assert rows(after) == [row for row in rows(copy) if row["sample_id"] not in victims] == rows(open_mix(store, "m@v1"))
+    assert (
+        rows(after) == [row for row in rows(copy) if row["sample_id"] not in victims] == rows(open_mix(store, "m@v1"))
+    )
 
 
 def test_growth_compaction_and_another_process_change_nothing(store):
