@@ -24,10 +24,11 @@ class Supply:
         return Fraction(self.tokens or 0, self.rows)
 
 
-def items(spec: Spec, supplies: Sequence[Supply]) -> list[int]:
+def items(spec: Spec, supplies: Sequence[Supply], refused: list[str] | None = None) -> list[int]:
     """Items n_p of every part. With unit tokens n_p is tokens over the part's mean tokens a row, rounded.
 
     Shares of `total` are rounded by largest remainder, so that samples add up to it exactly.
+    refused: reasons why the counts cannot be served are put there, instead of raised.
     """
     fixed = [_fixed(spec, number, supply) for number, supply in enumerate(supplies)]
     open_parts = [number for number, count in enumerate(fixed) if count is None]
@@ -38,10 +39,10 @@ def items(spec: Spec, supplies: Sequence[Supply]) -> list[int]:
         rounded = _largest_remainder(shares) if spec.unit == "samples" and spec.total else [floor(s) for s in shares]
         for number, count in zip(open_parts, rounded, strict=True):
             counts[number] = count
-    caps = [_cap(spec, number, supply) for number, supply in enumerate(supplies)]
+    caps = [cap(spec, number, supply) for number, supply in enumerate(supplies)]
     counts = _woven(counts, shares_of(spec), caps)
     for number, count in enumerate(counts):
-        _check(spec, number, supplies[number], count)
+        _check(spec, number, supplies[number], count, refused)
     return counts
 
 
@@ -63,11 +64,13 @@ def _woven(counts: list[int], weights: Sequence[Fraction] | None, caps: Sequence
     return found
 
 
-def stage_items(spec: Spec, stage: Stage, supplies: Sequence[Supply], given: Sequence[int]) -> list[int]:
+def stage_items(
+    spec: Spec, stage: Stage, supplies: Sequence[Supply], given: Sequence[int], refused: list[str] | None = None
+) -> list[int]:
     """Items that a stage serves of every part, when the parts gave `given` before it; caps hold over all stages."""
     weights = [Fraction(str(stage.weights.get(part_name(part), 0))) for part in spec.parts]
     used = [number for number, weight in enumerate(weights) if weight]
-    left = [max(0, _cap(spec, number, supply) - given[number]) for number, supply in enumerate(supplies)]
+    left = [max(0, cap(spec, number, supply) - given[number]) for number, supply in enumerate(supplies)]
     sizes = [_size(spec, supply) for supply in supplies]
     if stage.total is None:
         total = min(left[number] * sizes[number] / weights[number] for number in used) * sum(weights)
@@ -83,14 +86,22 @@ def stage_items(spec: Spec, stage: Stage, supplies: Sequence[Supply], given: Seq
         count = counts[number]
         place = f"mix {spec.name}: stage {stage.name}: {label(number, spec.parts[number])}"
         if count > left[number]:
-            raise BadInput(
+            refuse(
                 f"{place} is short of {float((count - left[number]) * sizes[number]):,.0f} {spec.unit}: max_epochs "
                 f"{spec.parts[number].max_epochs:g} of {supplies[number].rows:,} samples leave {left[number]:,} after "
-                "what earlier stages take; raise max_epochs, lower its weight or the total, or add rows"
+                "what earlier stages take; raise max_epochs, lower its weight or the total, or add rows",
+                refused,
             )
         if count < 1:
-            raise BadInput(f"{place} would serve less than one sample; raise its weight or the total")
+            refuse(f"{place} would serve less than one sample; raise its weight or the total", refused)
     return counts
+
+
+def refuse(reason: str, refused: list[str] | None) -> None:
+    """Raise, or write the reason down for somebody who wants to see them all."""
+    if refused is None:
+        raise BadInput(reason)
+    refused.append(reason)
 
 
 def _size(spec: Spec, supply: Supply) -> Fraction:
@@ -112,7 +123,7 @@ def _weight(spec: Spec, number: int) -> Fraction:
     return Fraction(str(spec.parts[number].weight))
 
 
-def _cap(spec: Spec, number: int, supply: Supply) -> int:
+def cap(spec: Spec, number: int, supply: Supply) -> int:
     """Most items within max_epochs."""
     return floor(Fraction(str(spec.parts[number].max_epochs)) * supply.rows)
 
@@ -123,7 +134,7 @@ def _total(spec: Spec, supplies: Sequence[Supply], fixed: Sequence[int | None]) 
     if spec.total is None:
         weights = sum(_weight(spec, number) for number in open_parts)
         return min(
-            _cap(spec, number, supplies[number]) * _size(spec, supplies[number]) * weights / _weight(spec, number)
+            cap(spec, number, supplies[number]) * _size(spec, supplies[number]) * weights / _weight(spec, number)
             for number in open_parts
         )
     taken = sum(
@@ -152,18 +163,19 @@ def _largest_remainder(shares: Sequence[Fraction]) -> list[int]:
     return counts
 
 
-def _check(spec: Spec, number: int, supply: Supply, count: int) -> None:
-    part = spec.parts[number]
+def _check(spec: Spec, number: int, supply: Supply, count: int, refused: list[str] | None) -> None:
+    part, most = spec.parts[number], cap(spec, number, supply)
     if count < 1:
-        raise BadInput(
-            f"mix {spec.name}: {label(number, part)} would serve less than one sample; raise its weight or the total"
+        refuse(
+            f"mix {spec.name}: {label(number, part)} would serve less than one sample; raise its weight or the total",
+            refused,
         )
-    cap = _cap(spec, number, supply)
-    if count <= cap or (part.weight is None and part.samples is None and part.tokens is None):
+    if count <= most or (part.weight is None and part.samples is None and part.tokens is None):
         return
-    short = Fraction(count - cap) * _size(spec, supply)
-    raise BadInput(
+    short = Fraction(count - most) * _size(spec, supply)
+    refuse(
         f"mix {spec.name}: {label(number, part)} is short of {float(short):,.0f} {spec.unit}: it has {supply.rows:,} "
         f"samples and max_epochs {part.max_epochs:g}, and its budget asks for {count / supply.rows:.2f} epochs; "
-        "raise max_epochs, lower its weight or the total, or add rows"
+        "raise max_epochs, lower its weight or the total, or add rows",
+        refused,
     )

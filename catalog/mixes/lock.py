@@ -56,12 +56,28 @@ class Draft:
         return [held for kept in self.layout.stored.values() for held in kept]
 
 
-def draft(cat: Catalog, spec: Spec) -> Draft:
-    """Build the lock of a spec; raises the one-line refusals, changes nothing."""
+@dataclass(frozen=True)
+class Found:
+    """A spec with its copies spelt out, its parts looked up, and what they have."""
+
+    spec: Spec
+    parts: list[FoundPart]
+    supplies: list[Supply]
+
+
+def look_up(cat: Catalog, spec: Spec) -> Found:
+    """Resolve the parts of a spec; every refusal names the part."""
     spec = with_copies(cat, spec)
     parts = find_parts(cat, spec)
     need_tokens(spec, parts)
-    planned = plan(spec, [Supply(p.rows.rows, p.tokens if _has_tokens(p) else None) for p in parts])
+    return Found(spec, parts, [Supply(p.rows.rows, p.tokens if _has_tokens(p) else None) for p in parts])
+
+
+def draft(cat: Catalog, spec: Spec, found: Found | None = None) -> Draft:
+    """Build the lock of a spec; raises the one-line refusals, changes nothing. found: what was looked up already."""
+    held = found or look_up(cat, spec)
+    spec, parts = held.spec, held.parts
+    planned = plan(spec, held.supplies)
     order = Order([made.segment for made in planned])
     if order.total > LARGEST:
         raise BadInput(f"a mix of {order.total:,} items is past the limit of {LARGEST:,}; publish it as several mixes")

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import select
 
-from catalog.errors import Busy, NameTaken
+from catalog.errors import Busy, NameTaken, Refused
 from catalog.meta.models import Edge, Mix, Name, Run, new_id, now
-from catalog.mixes.lock import Draft, draft
+from catalog.mixes.lock import Draft, draft, look_up
+from catalog.mixes.outlook import refusal, repetition
 from catalog.mixes.reads import advice
 from catalog.mixes.spec import Spec, load_spec
+from catalog.mixes.stages import plan
 from catalog.mixes.verdicts import refuse_blocked
 from catalog.pull import stored
 from catalog.pull.rowset import save
@@ -25,9 +27,22 @@ if TYPE_CHECKING:
 
 
 def preview(cat: Catalog, spec: str | Path | dict[str, Any] | Spec) -> dict[str, Any]:
-    """What publishing would lock, without writing anything."""
-    made = draft(cat, load_spec(spec))
-    return {**summary(made.lock), **advice(cat, made.lock, made.layout)}
+    """What publishing would lock, without writing anything.
+
+    `refused`: why publishing would refuse; where caps are exceeded, `shortfall` says of each part by how much.
+    """
+    found, refused = look_up(cat, load_spec(spec)), []
+    planned = plan(found.spec, found.supplies, refused)
+    if refused:
+        return refusal(cat, found.spec, found.parts, found.supplies, planned, refused)
+    made = draft(cat, found.spec, found)
+    try:
+        refuse_blocked(made.lock)
+    except Refused as error:
+        refused.append(str(error))
+    held = summary(made.lock)
+    held["parts"] = [{**part, "shortfall": 0} for part in held["parts"]]
+    return {**held, "refused": refused, **advice(cat, made.lock, made.layout)}
 
 
 def summary(lock: dict[str, Any]) -> dict[str, Any]:
@@ -38,8 +53,9 @@ def summary(lock: dict[str, Any]) -> dict[str, Any]:
             "where": part["where"],
             "rows": part["rows"]["rows"],
             **served,
+            "repeated": twice,
         }
-        for part, served in zip(lock["parts"], lock["totals"]["parts"], strict=True)
+        for part, served, twice in zip(lock["parts"], lock["totals"]["parts"], repetition(lock), strict=True)
     ]
     return {
         "name": lock["name"],

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
-from catalog.errors import BadInput
-from catalog.mixes.budget import Supply, items, shares_of, stage_items
+from catalog.mixes.budget import Supply, cap, items, refuse, shares_of, stage_items
 from catalog.mixes.spec import OrderSpec, Spec, Stage, label
 from catalog.pull.order import Order, Segment, chained, whole
 
@@ -30,11 +29,11 @@ class Planned:
     order: OrderSpec
 
 
-def plan(spec: Spec, supplies: Sequence[Supply]) -> list[Planned]:
-    """The segments of a spec."""
+def plan(spec: Spec, supplies: Sequence[Supply], refused: list[str] | None = None) -> list[Planned]:
+    """The segments of a spec. refused: reasons against it are put there, instead of the first one raised."""
     if spec.stages is None:
-        return [Planned(whole(items(spec, supplies), shares_of(spec)), None, spec.order)]
-    return plan_stages(spec, spec.stages, supplies, [0] * len(supplies), [0] * len(supplies), [])
+        return [Planned(whole(items(spec, supplies, refused), shares_of(spec)), None, spec.order)]
+    return plan_stages(spec, spec.stages, supplies, [0] * len(supplies), [0] * len(supplies), [], refused)
 
 
 def plan_stages(
@@ -44,11 +43,12 @@ def plan_stages(
     cursors: Sequence[int],
     given: Sequence[int],
     before: Sequence[Segment],
+    refused: list[str] | None = None,
 ) -> list[Planned]:
     """Segments of stages that follow others. given: items the parts served so far; cursors: the item each goes on at."""
     cursors, given, out = list(cursors), list(given), []
     for stage in stages:
-        counts = stage_items(spec, stage, supplies, given)
+        counts = stage_items(spec, stage, supplies, given, refused)
         if stage.fresh:
             cursors = [
                 -(-at // supply.rows) * supply.rows if count else at
@@ -58,21 +58,28 @@ def plan_stages(
         segment = chained(chain, counts, cursors, shares_of(spec, stage))
         cursors = [at + count for at, count in zip(cursors, counts, strict=True)]
         given = [held + count for held, count in zip(given, counts, strict=True)]
-        _check_epochs(spec, stage, supplies, cursors, counts)
+        over = [held > cap(spec, number, supplies[number]) for number, held in enumerate(given)]
+        _check_epochs(spec, stage, supplies, cursors, [0 if told else n for n, told in zip(counts, over)], refused)
         out.append(Planned(segment, stage, stage.order or spec.order))
     return out
 
 
 def _check_epochs(
-    spec: Spec, stage: Stage, supplies: Sequence[Supply], cursors: Sequence[int], counts: Sequence[int]
+    spec: Spec,
+    stage: Stage,
+    supplies: Sequence[Supply],
+    cursors: Sequence[int],
+    counts: Sequence[int],
+    refused: list[str] | None,
 ) -> None:
     """A row comes once an epoch, so no part may begin more epochs than a row may be served."""
     for number, (part, supply) in enumerate(zip(spec.parts, supplies, strict=True)):
         if counts[number] and -(-cursors[number] // supply.rows) > ceil(part.max_epochs):
-            raise BadInput(
+            refuse(
                 f"mix {spec.name}: stage {stage.name}: {label(number, part)} would begin epoch "
                 f"{-(-cursors[number] // supply.rows)} and max_epochs is {part.max_epochs:g}; raise max_epochs or "
-                "leave `fresh` out"
+                "leave `fresh` out",
+                refused,
             )
 
 

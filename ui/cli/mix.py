@@ -14,14 +14,20 @@ Ref = Annotated[str, typer.Argument(metavar="NAME@vN", help="Published mix; with
 
 
 def preview(spec: Spec, json: Json = False) -> None:
-    """Show what publishing a spec would freeze: parts, shares, epochs, verdicts. Changes nothing.
+    """Show what publishing a spec would freeze: tokens, epochs, repetition and shortfall of each part. Changes nothing.
+
+    A spec that publishing would refuse is shown too, with how much each part is short; the exit status is then 2.
 
     Example: strata mix preview pretrain.yaml
     """
     from catalog.mixes import preview as make
 
     held = make(opened(), spec)
-    emit(json, held, lambda: _summary(held))
+    emit(json, held, lambda: _summary({name: value for name, value in held.items() if name != "refused"}))
+    for line in held["refused"]:
+        note(f"error: {line}")
+    if held["refused"]:
+        raise typer.Exit(2)
 
 
 def weights(
