@@ -20,6 +20,7 @@ from catalog.mixes.budget import Supply
 from catalog.mixes.copies import with_copies
 from catalog.mixes.orders import STEP, by_position, epochs, order_items
 from catalog.mixes.parts import FoundPart, find_parts, licence_counts, scan
+from catalog.mixes.rounds import with_rounds
 from catalog.mixes.spec import OrderSpec, Spec, label, part_name
 from catalog.mixes.stages import Planned, plan, stage_body, stage_facts
 from catalog.mixes.verdicts import contamination_verdict, licence_verdict
@@ -58,7 +59,7 @@ class Draft:
 
 @dataclass(frozen=True)
 class Found:
-    """A spec with its copies spelt out, its parts looked up, and what they have."""
+    """A spec with its copies and rounds spelt out, its parts looked up, and what they have."""
 
     spec: Spec
     parts: list[FoundPart]
@@ -70,7 +71,8 @@ def look_up(cat: Catalog, spec: Spec) -> Found:
     spec = with_copies(cat, spec)
     parts = find_parts(cat, spec)
     need_tokens(spec, parts)
-    return Found(spec, parts, [Supply(p.rows.rows, p.tokens if _has_tokens(p) else None) for p in parts])
+    supplies = [Supply(p.rows.rows, p.tokens if _has_tokens(p) else None) for p in parts]
+    return Found(with_rounds(spec, supplies), parts, supplies)
 
 
 def draft(cat: Catalog, spec: Spec, found: Found | None = None) -> Draft:

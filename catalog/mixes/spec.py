@@ -92,6 +92,26 @@ class Stage(BaseModel):
     fresh: bool = False
 
 
+class Rounds(BaseModel):
+    """RS2: `rounds` rounds of a fresh random `share` of every part; see catalog.mixes.rounds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    share: float = Field(gt=0, le=1)
+    rounds: int = Field(ge=1, le=MOST_STAGES)
+    replacement: bool = False
+
+
+class Dropout(BaseModel):
+    """Progressive data dropout: each round a random `keep` of the one before, all rows in the last `revision` rounds."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    keep: float = Field(gt=0, lt=1)
+    rounds: int = Field(ge=2, le=MOST_STAGES)
+    revision: int = Field(default=1, ge=0)
+
+
 class Waiver(BaseModel):
     """A person takes it upon themselves that rows of a licence (or without one: unknown) may be used all the same."""
 
@@ -120,6 +140,8 @@ class Spec(BaseModel):
     use: str | None = None  # what the mix is for; see catalog/licences.py. A licence that does not go with it blocks
     waive: list[Waiver] | None = None
     sample_weight: str | None = None  # for parts that name none
+    rs2: Rounds | None = None  # spelt out as stages, as is `dropout`
+    dropout: Dropout | None = None
 
 
 def load_spec(source: str | Path | dict[str, Any] | Spec) -> Spec:
@@ -204,6 +226,9 @@ def _checked(spec: Spec) -> Spec:
         raise BadInput(f"mix {spec.name}: total {spec.total} serves nothing; give at least 1 or leave it out")
     for number, part in enumerate(spec.parts):
         _check_part(spec.name, label(number, part), part)
+    if spec.rs2 is not None or spec.dropout is not None:
+        _check_rounds(spec)
+        return spec
     if spec.stages is not None:
         check_stages(spec, spec.stages)
         return spec
@@ -217,6 +242,26 @@ def _checked(spec: Spec) -> Spec:
     if spec.total is not None and not any(weighted):
         raise BadInput(f"mix {spec.name}: total is divided by weights, and no part has a weight; add them")
     return spec
+
+
+def _check_rounds(spec: Spec) -> None:
+    """Rounds say themselves how much they take of every part, in samples and at random."""
+    name = "rs2" if spec.rs2 is not None else "dropout"
+    others = [other for other in ("dropout", "stages", "total") if other != name and getattr(spec, other) is not None]
+    if others:
+        raise BadInput(f"mix {spec.name}: {name} and {others[0]} contradict each other; keep one")
+    if spec.unit != "samples":
+        raise BadInput(f"mix {spec.name}: {name} counts samples; leave out unit: {spec.unit}")
+    if spec.order.shuffle == "none":
+        raise BadInput(f"mix {spec.name}: {name} draws at random, and shuffle: none does not; leave it out")
+    if spec.dropout is not None and spec.dropout.revision > spec.dropout.rounds:
+        raise BadInput(f"mix {spec.name}: dropout: revision is more than its {spec.dropout.rounds} rounds; lower it")
+    for number, part in enumerate(spec.parts):
+        if any(value is not None for value in (part.weight, part.samples, part.tokens, part.copies)):
+            raise BadInput(
+                f"mix {spec.name}: {label(number, part)}: {name} takes the same share of every part; leave weight, "
+                "samples, tokens and copies out, or write stages"
+            )
 
 
 def _check_order(place: str, order: OrderSpec) -> None:
