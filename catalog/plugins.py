@@ -19,7 +19,7 @@ import importlib
 import inspect
 import pkgutil
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.metadata import entry_points
@@ -171,6 +171,10 @@ def _no_target(*columns: Any) -> Iterator[pa.RecordBatch]:
     raise BadInput("this scorer reads a target dataset: --target NAME[@vN]")
 
 
+def _no_endpoint(questions: Sequence[Any]) -> list[Any]:
+    raise BadInput("this scorer asks an endpoint: --param endpoint=NAME, see `strata endpoint`")
+
+
 @dataclass(frozen=True)
 class EvalSet:
     """A dataset of role eval as a scorer sees it: its reference ("gsm8k@v1"), a scan over its rows, and what it protects.
@@ -203,6 +207,7 @@ class Context:
     added, gone: see `Scorer.extend`.
     device: "cpu", "cuda:0" ...; dtype: "float32" or "bfloat16" for models. seed: the only source of randomness.
     tick: call with a number of rows done, to move the progress bar inside one long call.
+    ask: of a scorer of cost "api": questions -> replies, from the endpoint and budget that its parameters name.
     """
 
     params: Any
@@ -216,6 +221,7 @@ class Context:
     dtype: str = "bfloat16"
     seed: int = 0
     tick: Callable[[int], None] = lambda rows: None
+    ask: Callable[[Sequence[Any]], list[Any]] = _no_endpoint
 
 
 REGISTRY: dict[str, dict[str, Any]] = {}

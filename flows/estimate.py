@@ -37,7 +37,10 @@ CHARS_PER_TOKEN = 4.0  # only until a tokens column exists; the output says whic
 
 @dataclass(frozen=True)
 class Estimate:
-    """One step of a plan: missing rows, tokens they hold, device, seconds (None: cannot be piloted), and how known."""
+    """One step of a plan: missing rows, tokens they hold, device, seconds (None: cannot be piloted), and how known.
+
+    money: of an endpoint, in the currency of its prices; None where nothing is known.
+    """
 
     scorer: str
     asked: bool
@@ -48,6 +51,7 @@ class Estimate:
     device: str
     seconds: float | None
     basis: str
+    money: float | None = None
 
 
 def estimate(cat: Catalog, planned: Plan, *, device: str | None = None) -> list[Estimate]:
@@ -57,6 +61,9 @@ def estimate(cat: Catalog, planned: Plan, *, device: str | None = None) -> list[
     for step in planned.steps:
         share = step.missing / max(planned.rows, 1)
         seconds, basis, place = _seconds(cat, planned, step, chars * share, device)
+        money = None
+        if step.plugin.cost == "api" and step.missing:
+            money, basis = _money(cat, step)
         done.append(
             Estimate(
                 step.scorer,
@@ -68,9 +75,24 @@ def estimate(cat: Catalog, planned: Plan, *, device: str | None = None) -> list[
                 place,
                 seconds,
                 basis,
+                money,
             )
         )
     return done
+
+
+def _money(cat: Catalog, step: Step) -> tuple[float | None, str]:
+    """What an endpoint will be paid, from what rows cost that were asked about under the same recipe."""
+    from flows.endpoints.account import paid_per_row
+    from flows.endpoints.registry import endpoint
+
+    model = step.recipe["model"]
+    held = paid_per_row(cat, step.scorer, model["name"], model["revision"])
+    if not held["rows"]:
+        return None, "no row was asked about yet: score a sample first (--sample 20), it is kept"
+    priced = endpoint(cat, step.params["endpoint"]).money(1, 1) is not None
+    basis = f"{held['rows']:,.0f} rows so far, {held['tokens']:,.0f} tokens a row"
+    return held["money"] * step.missing if priced else None, basis if priced else f"{basis}; the endpoint has no prices"
 
 
 def _size(cat: Catalog, planned: Plan) -> tuple[float, float, str]:

@@ -142,6 +142,10 @@ def context(job: Job, step: Step, *, fitting: bool = False, tick: Callable[[int]
     ctx = Context(params=plugin.parse_params(step.params), seed=job.seed)
     if tick:
         ctx.tick = tick
+    if plugin.cost == "api":
+        from flows.endpoints.ask import asker
+
+        ctx.ask = asker(cat, job.name, plugin.name, ctx.params, job.run_id)
     if plugin.cost == "gpu" or plugin.load:
         from flows.devices import pick_device
 

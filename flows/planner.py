@@ -258,12 +258,17 @@ def _add(asking: _Asking, scorer: Scorer, given: dict[str, Any], steps: dict[str
         waits += [state] if state else []
     for name in scorer.named_columns(model, fit_only=True):
         inputs[name], input_prints[name], _ = _named(asking, scorer, name, given, steps, held=True)
+    values, served = _served(cat, values) if scorer.cost == "api" else (values, {})
     said = {k: v for k, v in values.items() if v is not None or k not in scorer.swaps.values()}
+    if served:
+        said = {k: v for k, v in said.items() if k not in ("endpoint", "budget", "as_of")}
     recipe = _recipe(cat, scorer, said, input_prints, asking.target)
     if "target" in recipe:
         recipe["target"] |= _target_columns(cat, scorer, values, recipe["target"]["ref"], swapped)
     if scorer.cost == "gpu":
         recipe["dtype"] = asking.dtype
+    if served:
+        recipe["model"] = served
     base = fingerprint({key: value for key, value in recipe.items() if key != "evals"})
     if scorer.pattern == "global" or fits_on_rows(scorer):
         recipe["population"] = _population(asking, scorer, base, partly=bool(waits))
@@ -386,6 +391,16 @@ def _recipe(
     if scorer.pattern == "fit" and scorer.fit_on == "evals":
         recipe["evals"] = _evals(cat)
     return recipe
+
+
+def _served(cat: Catalog, values: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """The parameters with the day filled in that an unpinned model's answers count for; the model as recipes name it."""
+    from flows.endpoints.registry import endpoint, today
+
+    held = endpoint(cat, values["endpoint"])
+    if held.revision is None:
+        values = {**values, "as_of": values["as_of"] or today()}
+    return values, {"name": held.model, "revision": held.served(values["as_of"])}
 
 
 def _version_of(package: str) -> str:

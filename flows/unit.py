@@ -31,7 +31,7 @@ from flows.journal import journal_folder, read_journal, write_journal
 from flows.planner import Step
 from flows.reuse import elsewhere, reuse
 
-WINDOW = {"cpu": 16384, "gpu": 512, "api": 16}
+WINDOW = {"cpu": 16384, "gpu": 512, "api": 64}
 """Rows read at once, by cost class; also the size of a journalled batch."""
 
 

@@ -21,6 +21,8 @@ def plan_facts(planned: Plan, costs: Sequence[Estimate]) -> dict[str, Any]:
     steps = plan_rows(planned)
     for row, item in zip(steps, costs, strict=True):
         row |= {"tokens": item.tokens, "tokens_from": item.tokens_from, "device": item.device, "basis": item.basis}
+        if item.cost == "api":
+            row["money"] = None if item.money is None else round(item.money, 6)
         row["seconds"] = round(item.seconds, 2) if item.seconds is not None else None
         row["time"] = "unknown" if item.seconds is None else duration(item.seconds) if item.missing else "done"
         if item.seconds and row["pattern"] != "map":

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import or_, update
+from sqlalchemy import func, or_, update
 from sqlalchemy.exc import IntegrityError
 from sqlmodel import Session, col, select
 
@@ -141,6 +141,19 @@ def spending(cat: Catalog, purpose: str | None = None, run_id: str | None = None
     return sums | {
         name: sum(getattr(call, name) for call in calls) for name in ("lost", "tokens_in", "tokens_out", "money")
     }
+
+
+def paid_per_row(cat: Catalog, purpose: str, model: str, revision: str) -> dict[str, float]:
+    """What rows that were asked about cost so far: {"rows", "money", "tokens", "requests"}, the last three a row."""
+    with cat.session() as session:
+        query = select(
+            func.count(func.distinct(Call.sample_id)), func.sum(Call.money), func.sum(Call.tokens_in + Call.tokens_out),
+            func.count(),
+        )  # fmt: skip
+        ours = (Call.purpose == purpose, Call.model == model, Call.revision == revision, Call.status == "answered")
+        rows, money, tokens, requests = session.exec(query.where(*ours)).one()
+    each = max(rows, 1)
+    return {"rows": rows, "money": (money or 0.0) / each, "tokens": (tokens or 0) / each, "requests": requests / each}
 
 
 def export_calls(cat: Catalog, purpose: str | None = None) -> Iterator[bytes]:

@@ -9,6 +9,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
@@ -42,11 +43,17 @@ class Reply:
 
 
 def may_send(cat: Catalog, name: str, datasets: Sequence[str]) -> None:
-    """Refuse to send text of datasets whose owner did not consent to an endpoint that is not yours."""
+    """Refuse to send text to an endpoint that is not yours without the consent of its dataset's owner, or raw text."""
     held = endpoint(cat, name)
     if held.local:
         return
-    closed = [dataset for dataset in dict.fromkeys(datasets) if not cat.resolve(dataset).dataset.consent_llm]
+    found = [cat.resolve(dataset).dataset for dataset in dict.fromkeys(datasets)]
+    if raw := [dataset.name for dataset in found if dataset.tier == "L0"]:
+        raise Refused(
+            f"{raw[0]} is raw (L0) and may hold what nobody looked at, so its text stays here: promote it first, or use "
+            "an endpoint of yours (--private)"
+        )
+    closed = [dataset.name for dataset in found if not dataset.consent_llm]
     if closed:
         raise Refused(
             f"text of {closed[0]} may not go to {held.url} without its owner's consent: "
@@ -88,6 +95,16 @@ def ask(
             found[digest] = reply
             tick(times[digest])
     return [found[digest] for digest in digests]
+
+
+def asker(
+    cat: Catalog, dataset: str, purpose: str, params: Any, run_id: str | None
+) -> Callable[[Sequence[Question]], list[Reply]]:
+    """What a scorer asks with: its parameters name the endpoint, the budget and the day."""
+    may_send(cat, params.endpoint, [dataset])
+    return partial(
+        ask, cat, params.endpoint, purpose=purpose, budget=params.budget, as_of=params.as_of, run_id=run_id
+    )  # fmt: skip
 
 
 class Pace:

@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
+def today() -> str:
+    """The day in UTC, YYYY-MM-DD."""
+    return datetime.now(UTC).date().isoformat()
+
+
 class Endpoint(BaseModel):
     """A model behind an address.
 
@@ -56,7 +61,7 @@ class Endpoint(BaseModel):
 
     def served(self, as_of: str | None = None) -> str:
         """The revision that answers are kept under: pinned, or the day they were given on."""
-        return self.revision or f"unpinned:{as_of or datetime.now(UTC).date().isoformat()}"
+        return self.revision or f"unpinned:{as_of or today()}"
 
     def secret(self) -> str | None:
         """The key itself, from the environment."""
