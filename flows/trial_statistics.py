@@ -96,7 +96,8 @@ def compare_trials(
     higher: Iterable[str] = (),
     models: str | None = None,
 ) -> list[dict[str, Any]]:
-    """The runs of two mixes, result by result: means, difference b - a, interval, detectable effect, verdict.
+    """The runs of two mixes, result by result: seeds, means, difference b - a, interval, detectable effect, verdict, and
+    how often runs of this size decided as larger ones did (see `agreement`).
 
     models: a pattern of model names; runs of several sizes are not compared without one.
     """
@@ -122,26 +123,89 @@ def compare_trials(
     wanted = list(results) if results else sorted(
         {n for t in sides[0].values() for n in t.results} & {n for t in sides[1].values() for n in t.results}
     )  # fmt: skip
-    found = []
+    found, everything = [], list_trials(cat)
     for name in wanted:
         if name.endswith("_stderr") and not results:
+            continue
+        if name == "loss/mean" and len({frozenset(_sets(t)) for side in sides for t in side.values()}) > 1:
+            if results:
+                raise BadInput(
+                    "loss/mean is over other sets on the two sides; compare one set (--result loss/NAME), or train with "
+                    "equal ones (--param validation=[...])"
+                )
             continue
         a, b = ({seed: t.results[name] for seed, t in side.items() if name in t.results} for side in sides)
         if not a or not b:
             raise BadInput(f"result {name!r} is not measured on both sides; leave --result out to see those that are")
         both = sorted(set(a) & set(b))
-        seen = (
-            paired(np.array([a[s] for s in both]), np.array([b[s] for s in both]), level) if len(both) > 2
-            else unpaired(np.array(list(a.values())), np.array(list(b.values())), level)
-        )  # fmt: skip
+        seen = _between(a, b, level)
         up = name in set(higher) or higher_is_better(name)
+        decided = agreement(everything, name, min(sizes, default=None), models) or {}
         found.append({
             "result": name, "better": "higher" if up else "lower", "pairs": seen.pairs, "method": seen.method,
+            "seeds": both if seen.pairs else sorted(set(a) | set(b)),
             "a": float(np.mean(list(a.values()))), "b": float(np.mean(list(b.values()))), "difference": seen.mean,
             "low": _plain(seen.low), "high": _plain(seen.high), "detectable": _plain(seen.detectable),
-            "verdict": verdict(seen, up),
+            "verdict": verdict(seen, up), "decision_accuracy": decided.get("accuracy"), "decisions": decided,
         })  # fmt: skip
     return found
+
+
+def _sets(trial: Trial) -> list[str]:
+    return [name for name in trial.results if name.startswith("loss/") and name != "loss/mean"]
+
+
+def agreement(
+    trials: Sequence[Trial], result: str, size: int | None, models: str | None = None
+) -> dict[str, Any] | None:
+    """How often runs of a size order two mixes as the largest runs on the same mixes do; None where nobody can tell.
+
+    {"accuracy", "low", "high", "mixes", "pairs", "tied", "size", "against"}: low and high are the extremes over the seeds
+    that all mixes were run with; pairs that the large runs do not tell apart (their interval holds zero) are `tied`, left out.
+    """
+    if size is None:
+        return None
+    held: dict[int, dict[str, dict[int, float]]] = {}
+    for trial in sorted(trials, key=lambda t: t.step):
+        if trial.status != "done" or result not in trial.results or not trial.size or trial.size < size:
+            continue
+        if trial.size == size and models is not None and not fnmatchcase(trial.model, models):
+            continue
+        held.setdefault(trial.size, {}).setdefault(trial.lock, {})[trial.seed] = trial.results[result]
+    for larger in sorted((other for other in held if other > size and size in held), reverse=True):
+        locks = sorted(set(held[size]) & set(held[larger]))
+        if len(locks) > 1 and (found := _decided([held[size][k] for k in locks], [held[larger][k] for k in locks])):
+            return found | {"mixes": len(locks), "size": size, "against": larger}
+    return None
+
+
+def _decided(small: list[dict[int, float]], large: list[dict[int, float]]) -> dict[str, Any] | None:
+    pairs, tied = [], 0
+    for i, j in combinations(range(len(large)), 2):
+        seen = _between(large[i], large[j])
+        if seen.mean == 0 or seen.low <= 0 <= seen.high:  # a single large run has no interval: its order is taken
+            tied += 1
+        else:
+            pairs.append((i, j, seen.mean > 0))
+    if not pairs:
+        return None
+
+    def share(of: list[float]) -> float:
+        return float(np.mean([(of[j] - of[i] > 0) == up and of[i] != of[j] for i, j, up in pairs]))
+
+    seeds = sorted(set.intersection(*(set(runs) for runs in small)))
+    each = [share([runs[seed] for runs in small]) for seed in seeds]
+    whole = share([float(np.mean(list(runs.values()))) for runs in small])
+    return {"accuracy": whole, "low": min(each, default=None), "high": max(each, default=None), "pairs": len(pairs),
+            "tied": tied}  # fmt: skip
+
+
+def _between(a: dict[int, float], b: dict[int, float], level: float = 0.95) -> Difference:
+    """Paired by seed where three pairs are there, else over all runs."""
+    both = sorted(set(a) & set(b))
+    if len(both) > 2:
+        return paired(np.array([a[s] for s in both]), np.array([b[s] for s in both]), level)
+    return unpaired(np.array(list(a.values())), np.array(list(b.values())), level)
 
 
 def _by_seed(trials: list[Trial]) -> dict[int, Trial]:

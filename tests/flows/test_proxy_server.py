@@ -27,7 +27,7 @@ from flows.watching import cancel_run
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 STRATA = [sys.executable, "-m", "ui.cli.main"]
 TINY = {"size": "16k", "context": 32, "batch": 8, "validation_tokens": 256, "checkpoint_every": 20}
-LONG = 8_000
+LONG = 3_000
 """Steps of a run that is still going when somebody stops it."""
 
 

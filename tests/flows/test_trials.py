@@ -136,5 +136,58 @@ def test_runs_of_several_sizes_are_compared_by_name_only(cat):
     with pytest.raises(BadInput, match="1,000 and 9,000 parameters"):
         compare_trials(cat, ["even", "tuned"])
     small, large = (compare_trials(cat, ["even", "tuned"], models=f"*-{name}-*")[0] for name in ("small", "large"))
-    assert small["verdict"] == "tie" and small["difference"] == 0
+    assert small["verdict"] == "tie" and small["difference"] == 0 and small["seeds"] == [0, 1, 2]
     assert large["verdict"] == "better" and large["difference"] == pytest.approx(-0.5)
+
+
+def test_small_runs_are_judged_by_the_decisions_of_large_ones(cat):
+    for name, weight in (("third", 2), ("fourth", 5)):
+        parts = [{"dataset": "a", "weight": weight}, {"dataset": "b", "weight": 1}]
+        publish(cat, {"name": name, "total": 40, "parts": parts})
+    truth = {"even": 3.0, "tuned": 2.8, "third": 2.6, "fourth": 2.61}  # at the large scale the last two are alike
+    small = {"even": 4.0, "tuned": 3.7, "third": 3.8, "fourth": 3.9}  # one pair of five is ordered wrongly
+    rng = np.random.default_rng(0)
+    for mix in truth:
+        for seed in range(3):
+            add_trial(cat, mix, {"loss": truth[mix] + 0.02 * rng.normal()}, seed=seed, size=9000, model=f"l{mix}{seed}")
+            add_trial(cat, mix, {"loss": small[mix]}, seed=seed, size=1000, model=f"s{mix}{seed}")
+    (row,) = compare_trials(cat, ["even", "tuned"], models="s*")
+    held = row["decisions"]
+    assert (held["mixes"], held["pairs"], held["tied"], held["size"], held["against"]) == (4, 5, 1, 1000, 9000)
+    assert row["decision_accuracy"] == held["accuracy"] == held["low"] == held["high"] == pytest.approx(3 / 5)
+    (row,) = compare_trials(cat, ["even", "tuned"], models="l*")
+    assert row["decision_accuracy"] is None and row["decisions"] == {}, "nothing larger can judge the largest"
+
+
+def test_the_command_prints_every_statistic(cat, capsys):
+    from ui.cli.main import run
+
+    home = ["--home", str(cat.settings.home), "trial", "compare", "even", "tuned"]
+    for seed in range(3):
+        for mix, loss in (("even", 3.0), ("tuned", 2.5)):
+            add_trial(
+                cat,
+                mix,
+                {"loss": loss + seed / 7 + (seed == 1) / 50 * (mix == "even")},
+                seed=seed,
+                size=10,
+                model=f"s{mix}",
+            )
+    assert run(home) == 0
+    told = capsys.readouterr()
+    head = next(line for line in told.out.splitlines() if "result" in line)
+    assert all(name in head for name in ("seeds", "pairs", "low", "high", "detectable", "verdict", "decision accuracy"))
+    assert "0, 1, 2" in told.out and "better" in told.out and "decision accuracy is unknown" in told.err
+    for mix, loss in (("even", 2.0), ("tuned", 1.5)):
+        add_trial(cat, mix, {"loss": loss}, seed=0, size=90, model=f"l{mix}")
+    assert run([*home, "--model", "s*"]) == 0
+    assert "runs of 10 parameters decide as those of 90 in 100% of 1 pairs of 2 mixes" in capsys.readouterr().err
+
+
+def test_a_mean_over_other_sets_is_not_compared(cat):
+    for seed in range(3):
+        add_trial(cat, "even", {"loss/a": 2.0 + seed, "loss/b": 3.0, "loss/mean": 2.5}, seed=seed)
+        add_trial(cat, "tuned", {"loss/a": 1.0 + seed, "loss/mean": 1.0}, seed=seed)
+    assert [row["result"] for row in compare_trials(cat, ["even", "tuned"])] == ["loss/a"]
+    with pytest.raises(BadInput, match="over other sets on the two sides"):
+        compare_trials(cat, ["even", "tuned"], results=["loss/mean"])

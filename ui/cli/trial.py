@@ -181,8 +181,20 @@ def compare(
     from flows.trial_statistics import compare_trials
 
     found = compare_trials(opened(), mixes, results=result, level=level, higher=higher or (), models=model)
-    columns = ["result", "pairs", "a", "b", "difference", "low", "high", "detectable", "verdict"]
-    emit(json, found, lambda: table(found, columns, empty="the two mixes share no result"))
+    columns = ["result", "seeds", "pairs", "a", "b", "difference", "low", "high", "detectable", "verdict",
+               "decision_accuracy"]  # fmt: skip
+
+    def human() -> None:
+        table(found, columns, empty="the two mixes share no result")
+        for row in found:
+            if held := row["decisions"]:
+                spread = f" ({held['low']:.0%} to {held['high']:.0%} by seed)" if held["low"] is not None else ""
+                note(f"{row['result']}: runs of {held['size']:,} parameters decide as those of {held['against']:,} in "
+                     f"{held['accuracy']:.0%} of {held['pairs']} pairs of {held['mixes']} mixes{spread}; {held['tied']} pairs are ties")  # fmt: skip
+        if found and not any(row["decisions"] for row in found):
+            note("decision accuracy is unknown: it needs larger runs that tell two of the mixes apart")
+
+    emit(json, found, human)
 
 
 def _row(trial: Any) -> dict[str, Any]:
