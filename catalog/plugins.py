@@ -46,7 +46,9 @@ def parse_params(whose: str, model: type[BaseModel], given: dict[str, Any]) -> B
     try:
         return model(**given)
     except ValidationError as error:
-        first = error.errors()[0]
+        errors = error.errors()
+        # A misspelt name explains a missing one, not the other way round.
+        first = next((found for found in errors if found["type"] == "extra_forbidden"), errors[0])
         where = ".".join(str(part) for part in first["loc"]) or "parameters"
         known = ", ".join(model.model_fields) or "none"
         raise BadInput(f"{whose}: {where}: {first['msg']}; its parameters are: {known}") from None

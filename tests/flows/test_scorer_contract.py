@@ -2,8 +2,8 @@
 
 The registry decides what is checked, never a list. A fitted scorer learns from a small labelled set first; a global one
 is one call over a scan, and one run of the real runner; a model is a tiny one that the `model` parameter accepts, else
-the plug-in's own; columns of other scorers are made from their declarations, with nulls and NaN among them. Only the
-api class needs an endpoint and is skipped.
+the plug-in's own; columns of other scorers are made from their declarations, with nulls and NaN among them; an
+endpoint is a scripted one.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 
 import numpy as np
@@ -23,6 +24,8 @@ from catalog.plugins import FAILED, Context, EvalSet, Scorer, plugins
 from catalog.schema import KINDS, field_names, sample_schema
 from catalog.testing import append_texts, attach_columns, errors_of, sentences, text_dataset, write_jsonl
 from flows import score
+from flows.endpoints.ask import Reply
+from flows.endpoints.wire import Answer, Question
 from flows.unit import checked
 
 SCORERS = plugins("scorer")
@@ -68,12 +71,7 @@ LONG = ["before", "x" * 1_000_000, "aZ9." * 25_000, "after"]
 
 
 def named(keep=lambda scorer: True) -> list:
-    api = pytest.mark.skip(reason="cost class api: needs an endpoint")
-    return [
-        pytest.param(name, marks=(api,) if scorer.cost == "api" else ())
-        for name, scorer in SCORERS.items()
-        if keep(scorer)
-    ]
+    return [name for name, scorer in SCORERS.items() if keep(scorer)]
 
 
 def _is_float(read: str) -> bool:
@@ -82,6 +80,7 @@ def _is_float(read: str) -> bool:
 
 
 EVERY = pytest.mark.parametrize("name", named())
+HERE = pytest.mark.parametrize("name", named(lambda scorer: scorer.cost != "api"))  # the others: test_judges.py
 BY_ROW = pytest.mark.parametrize("name", named(lambda scorer: scorer.pattern != "global"))
 FITTED = pytest.mark.parametrize("name", named(lambda scorer: scorer.pattern == "fit"))
 GLOBAL = pytest.mark.parametrize("name", named(lambda scorer: scorer.pattern == "global"))
@@ -191,6 +190,17 @@ def tiny_models(tmp_path_factory):
     return made
 
 
+def scripted(questions: Sequence[Question]) -> list[Reply]:
+    """A model that answers whatever the schema allows, by the words of the question alone."""
+    replies = []
+    for asked in questions:
+        rng = np.random.default_rng([len(asked.messages[0][1]), *asked.messages[0][1].encode()[-300:]])
+        fields = asked.schema["properties"].items()
+        answer = {name: rng.choice(held["enum"]).item() if "enum" in held else "so" for name, held in fields}
+        replies.append(Reply(asked, Answer(json.dumps(answer), "stop", 1, 1)))
+    return replies
+
+
 MODELS: dict[str, tuple[dict, object]] = {}
 
 
@@ -225,7 +235,11 @@ def context(tiny_models):
     def make(scorer: Scorer, seed: int = 0, rows=None, target=None) -> Context:
         params, model = _with_model(scorer, tiny_models)
         params = {**params, **_columns_given(scorer)}
-        ctx = Context(params=scorer.parse_params(params), seed=seed, dtype="float32", model=model)
+        if scorer.cost == "api":
+            params |= {"endpoint": "scripted"} | (
+                {"rubric": "chat_tags"} if "rubric" in scorer.params.model_fields else {}
+            )
+        ctx = Context(params=scorer.parse_params(params), seed=seed, dtype="float32", model=model, ask=scripted)
         if scorer.pattern != "fit":
             ctx.target = scan_of(scorer, sentences(60, seed=4, low=14) if target is None else target)
             return ctx
@@ -485,7 +499,7 @@ def _attach(cat, ref: str, names: list[str], rows: int) -> None:
     attach_columns(cat, ref.split("@")[0], {name: special.get(name, np.arange(rows) * 0.5) for name in names})
 
 
-@EVERY
+@HERE
 def test_the_runner_keeps_rows_and_order_and_a_rerun_computes_nothing(name, cat, tmp_path, tiny_models):
     scorer = SCORERS[name]
     texts = [*sentences(60 if scorer.fit_columns else 20), *SAME, "?!", TEXTS[8]]
