@@ -8,6 +8,7 @@ import numpy as np
 
 from catalog.errors import BadInput
 from catalog.mixers import Predictor, Task
+from catalog.statistics import spearman
 
 Fit = Callable[[np.ndarray], Predictor]
 """Numbers of runs -> a predictor of the loss that has seen these alone."""
@@ -43,6 +44,28 @@ def margin(predicted: np.ndarray, losses: np.ndarray, level: float) -> float:
     errors = np.sort(np.abs(predicted - losses))
     at = int(np.ceil(level * (len(errors) + 1))) - 1
     return float(errors[min(at, len(errors) - 1)])
+
+
+def learned(mixer: str, predicted: np.ndarray, losses: np.ndarray, remedy: str) -> dict[str, float | None]:
+    """What a fit knows of runs it has not seen: rank correlation, and the part of their spread that it explains.
+
+    A fit that neither ranks them nor explains anything is refused: it would answer all the same, with the mean of the
+    mixes that it happens to draw. Below zero the second alone says that the figures are off, though the order may hold.
+    """
+    spread = float(((losses - losses.mean()) ** 2).sum())
+    explained = 1 - float(((predicted - losses) ** 2).sum()) / spread if spread > 0 else 0.0
+    ranked = spearman(predicted, losses)
+    if not (explained > 0.01 or (ranked or 0.0) > 0):
+        raise BadInput(
+            f"mixer {mixer} predicts runs it has not seen no better than their mean does, from {len(losses)} runs; {remedy}"
+        )
+    return {"spearman_out_of_fold": ranked, "explained_out_of_fold": explained}
+
+
+def reach(weights: np.ndarray, runs: np.ndarray) -> float:
+    """How far shares are from the nearest run: the part of the mix that would be another. Near 1 a fit extrapolates."""
+    known = runs / runs.sum(axis=1, keepdims=True)
+    return float(np.abs(known - weights).sum(axis=1).min() / 2)
 
 
 def most_shares(task: Task) -> np.ndarray:

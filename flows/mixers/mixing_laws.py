@@ -13,8 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from catalog.errors import BadInput
 from catalog.mixers import Answer, Predictor, Task, mixer
-from catalog.statistics import spearman
-from flows.mixers._search import candidates, margin, out_of_fold
+from flows.mixers._search import candidates, learned, margin, out_of_fold, reach
 
 
 class Params(BaseModel):
@@ -83,11 +82,12 @@ def mixing_laws(task: Task) -> Answer:
 
     losses = sum((share * columns[name] for name, share in goals.items()), np.zeros(len(runs)))
     guess = out_of_fold(fit, runs.weights, min(params.folds, len(runs)), params.seed)
+    known = learned("mixing_laws", guess, losses, "run more of a design, or name single sets: --param losses")
     predict = fit(np.arange(len(runs)))
     mixes = candidates(task, np.ones(len(task.parts)), params.draws, params.seed)
     weights = refined(predict, task, mixes[int(np.argmin(predict(mixes)))])
     half, at = margin(guess, losses, params.level), float(predict(weights[None])[0])
-    report = {"runs": len(runs), "losses": goals, "spearman_out_of_fold": spearman(guess, losses),
+    report = {"runs": len(runs), "losses": goals, **known, "from_nearest_run": reach(weights, runs.weights),
               "interval": f"{params.level:.0%}, conformal over {params.folds} folds"}  # fmt: skip
     return Answer(weights, at, at - half, at + half, report, predict)
 

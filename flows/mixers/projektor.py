@@ -25,10 +25,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from catalog.errors import BadInput
 from catalog.mixers import Answer, Predictor, Task, mixer
-from catalog.statistics import spearman
 from flows.mixers._mixture_transport import MixtureTransport
 from flows.mixers._pilots import design, fit, pilots, project, value_and_slope
-from flows.mixers._search import descend, margin, most_shares, out_of_fold
+from flows.mixers._search import descend, learned, margin, most_shares, out_of_fold
 
 
 class Params(BaseModel):
@@ -61,12 +60,16 @@ def projektor(task: Task) -> Answer:
     losses = runs.results[task.goal] * task.sign()
     distance = np.array([transport(row)[0] for row in shares])
     known = np.column_stack([shares, distance])
-    fits, halves, ranks = [], [], []
+    fits, halves, known_of = [], [], []
     for held in rows:
         guess = _held_out(known[held], losses[held], params)
+        known_of.append(
+            learned(
+                "projektor", guess, losses[held], "run more of a design, or fit fewer terms: --param terms=notebook"
+            )
+        )
         fits.append(fit(shares[held], distance[held], losses[held], params.terms))
         halves.append(margin(guess, losses[held], (1 + params.level) / 2))
-        ranks.append(spearman(guess, losses[held]))
     budget = task.budget or sizes[1]
 
     def at(mixture: np.ndarray) -> tuple[float, np.ndarray]:
@@ -80,7 +83,8 @@ def projektor(task: Task) -> Answer:
     half = abs(project(halves[0], 0.0, sizes, budget)) + abs(project(0.0, halves[1], sizes, budget))
     report: dict[str, Any] = {
         "sizes": dict(zip(("small", "large"), sizes, strict=True)), "budget": budget, "runs": [len(held) for held in rows],
-        "distance": transport(weights)[0], "spearman_out_of_fold": ranks, "terms": params.terms,
+        "distance": transport(weights)[0], **{name: [held[name] for held in known_of] for name in known_of[0]},
+         "terms": params.terms,
         "interval": f"{params.level:.0%} of runs at the pilot sizes, conformal over {params.folds} folds, carried on as the "
         "prediction is; it knows no error of the line in log size",
         "from": {name: end[0] * task.sign() for name, end in zip(("even", "natural", "best run"), ends, strict=True)},

@@ -19,8 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from catalog.errors import BadInput
 from catalog.mixers import Answer, Task, mixer
-from catalog.statistics import spearman
-from flows.mixers._search import margin, out_of_fold
+from flows.mixers._search import learned, margin, out_of_fold
 from flows.mixers.regmix import fit_trees
 from flows.selectors.quadmix import rate
 
@@ -84,6 +83,7 @@ def quadmix(task: Task) -> Answer:
     guess = out_of_fold(
         lambda rows: fit_trees(settings[rows], losses[rows]), settings, min(params.folds, len(runs)), params.seed
     )
+    known = learned("quadmix", guess, losses, "run more drawn settings")
     predict = fit_trees(settings, losses)
     drawn = draw_settings(parts, len(criteria), params.draws, np.random.default_rng(params.seed))
     found = drawn[np.argsort(predict(drawn), kind="stable")[: params.keep]].mean(axis=0)
@@ -91,7 +91,7 @@ def quadmix(task: Task) -> Answer:
     rates = np.array([mean_rate(*held[len(criteria) :]) for held in found.reshape(parts, -1)])
     taken = rates * task.supply
     report = {
-        "runs": len(runs), "spearman_out_of_fold": spearman(guess, losses),
+        "runs": len(runs), **known,
         "interval": f"{params.level:.0%} of runs of drawn settings, conformal over {params.folds} folds; trees do not go below "
         "the runs they saw, so that the best setting may do better", "best_run": float(losses.min()) * task.sign(),
         "setting": dict(zip(columns, found.tolist(), strict=True)),

@@ -15,8 +15,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from catalog.mixers import Answer, Predictor, Task, mixer
-from catalog.statistics import spearman
-from flows.mixers._search import candidates, margin, out_of_fold
+from flows.mixers._search import candidates, learned, margin, out_of_fold, reach
 
 SETTINGS: dict[str, Any] = {
     "boosting_type": "gbdt", "objective": "regression", "metric": ["l1", "l2"], "n_estimators": 1000, "seed": 42,
@@ -65,6 +64,8 @@ def regmix(task: Task) -> Answer:
     held = out_of_fold(
         lambda rows: fit(runs.weights[rows], losses[rows]), runs.weights, min(params.folds, len(runs)), params.seed
     )
+    other = "model=linear" if params.model == "lightgbm" else "model=lightgbm"
+    known = learned("regmix", held, losses, f"run more of a design, or try --param {other}")
     predict = fit(runs.weights, losses)
     mixes = candidates(task, task.natural * params.prior, params.draws, params.seed)
     weights = best_mean(predict, mixes, params.keep)
@@ -73,7 +74,7 @@ def regmix(task: Task) -> Answer:
     return Answer(
         weights, at, at - half, at + half,
         {
-            "runs": len(runs), "model": params.model, "spearman_out_of_fold": spearman(held, losses),
+            "runs": len(runs), "model": params.model, **known, "from_nearest_run": reach(weights, runs.weights),
             "interval": f"{params.level:.0%}, conformal over {params.folds} folds", "candidates": len(mixes),
             "best_run": float(losses.min()) * task.sign(),
             "proportional": float(predict(task.natural[None])[0]) * task.sign(),

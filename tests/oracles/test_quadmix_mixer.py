@@ -83,7 +83,7 @@ def test_the_planted_optimum_is_neared_and_shares_follow_from_it():
 
 
 def test_a_goal_where_higher_is_better_is_turned_over():
-    runs = trials(64)
+    runs = trials(150)
     turned = Trials(runs.weights, {**runs.results, "loss": -runs.results["loss"]}, runs.tokens, runs.size, runs.seed)
     mixer, given = task(runs, draws=500)
     plain = mixer.answer(given)
