@@ -140,12 +140,17 @@ def ledger_runs(cat: Catalog, ref: str) -> dict[str, Any]:
 
 
 def ledger(cat: Catalog, ref: str, run: str) -> dict[str, Any]:
-    """Whether a run lost or repeated samples, and what is left of each part."""
+    """Whether a run lost or repeated samples, and what is left of each part; under the newest revision it went on with."""
+    from collections import Counter
+
     from catalog.pull.ledger import audit, read_run
     from catalog.pull.ledger_columns import left
 
     reader = _recorded(cat, ref, run)
-    return {"mix": reader.ref, "run": run, **audit(reader, read_run(reader, run)), "parts": left(reader, run)}
+    records = read_run(reader, run)
+    by_mix = Counter(records.column("mix").to_pylist())
+    held = {"mix": reader.ref, "run": run, **audit(reader, records), "parts": left(reader, run)}
+    return {**held, "records_by_mix": dict(sorted(by_mix.items()))} if len(by_mix) > 1 else held
 
 
 def curves(cat: Catalog, ref: str, run: str, by: str = "part", bins: int = 20) -> list[dict[str, Any]]:
@@ -156,13 +161,16 @@ def curves(cat: Catalog, ref: str, run: str, by: str = "part", bins: int = 20) -
 
 
 def _recorded(cat: Catalog, ref: str, run: str) -> Any:
-    """The opened mix; a run is one of those listed, never a path."""
-    from catalog.pull.ledger import runs_of
+    """The opened mix, or its newest revision under which the run went on. A run is a name, never a path."""
+    from catalog.pull.ledger import NAME, runs_of
+    from catalog.pull.ledger_columns import newest
 
     reader = cat.mix(ref)
-    if run not in (held := runs_of(reader)):
-        raise NotFound("run", run, held, f"record it with a Ledger, or `strata ledger add {reader.ref} FILES`")
-    return reader
+    if not NAME.fullmatch(run):
+        raise NotFound(
+            "run", run, runs_of(reader), f"record it with a Ledger, or `strata ledger add {reader.ref} FILES`"
+        )
+    return newest(cat, reader, run)
 
 
 def add_ledger(cat: Catalog, ref: str, files: list[str] | None = None, run: str | None = None) -> dict[str, Any]:

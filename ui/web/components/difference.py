@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ui.web.components.figures import count, number, plural
-from ui.web.components.lock import asis, delta
 from ui.web.components.markup import Markup, h, link
-from ui.web.components.parts import chip, panel, table
+from ui.web.components.mix_change import delta
+from ui.web.components.parts import asis, chip, panel, table
 
 CLEAR = 0.1
 """Kolmogorov-Smirnov distance from which on a shift of scores is marked."""

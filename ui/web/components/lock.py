@@ -1,75 +1,130 @@
-"""A lock as people read it: parts and shares, verdicts, digests; and what changed between two."""
+"""A lock as people read it: what it serves, in which parts, stages and orders, and the digests it pins."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ui.web.components.figures import compact, count, plural, share
+from ui.web.components.figures import compact, count, share
 from ui.web.components.markup import Markup, h, link
-from ui.web.components.parts import bar, caps, chip, facts, joined, licence_chips, pairs, panel, table, tier
+from ui.web.components.parts import caps, chip, facts, joined, licence_chips, pairs, panel, table, tier
+from ui.web.components.verdicts import contamination_chip, licence_chip
 
 COLOURS = ("#2f7f79", "#b58a3c", "#4a6fa5", "#b5653a", "#5b8a5e", "#8a6fa5", "#8b8f94", "#a5506f")
+SHUFFLES = {"full": "shuffled", "none": "table order"}
 
 
 def colour(at: int) -> str:
     return COLOURS[at % len(COLOURS)]
 
 
-def licence_chip(verdict: Mapping[str, Any]) -> Markup:
-    known = verdict["verdict"] == "known"
-    return chip(
-        "licences known" if known else f"unknown licences in {plural(len(verdict['unknown']), 'part')}",
-        "ok" if known else "warn",
-    )
+def swatch(at: int) -> Markup:
+    return h("span", cls="sx-swatch", style=f"background:{colour(at)}")
 
 
-def contamination_chip(verdict: Mapping[str, Any]) -> Markup:
-    tones = {"checked": "ok", "no eval datasets": "", "unchecked": "warn"}
-    words = {
-        "checked": "checked against every eval",
-        "unchecked": f"unchecked against {plural(len(verdict['unchecked']), 'eval')}",
-    }
-    return chip(words.get(verdict["verdict"], verdict["verdict"]), tones.get(verdict["verdict"], ""))
+def ref_of(mix: Any) -> str:
+    return f"{mix.name}@v{mix.version}"
 
 
-def strip(lock: Mapping[str, Any]) -> Markup:
+def strip(lock: Mapping[str, Any], signed: Sequence[Mapping[str, Any]]) -> Markup:
+    """The facts that every view of a mix begins with. signed: its signatures."""
     totals = lock["totals"]
+    tokens = h("span", compact(totals["tokens"]), title=_tokens_title(totals))
     return facts(
         [
             ("samples", count(totals["samples"])),
-            (
-                "tokens",
-                h(
-                    "span",
-                    compact(totals["tokens"]),
-                    title=count(totals["tokens"])
-                    if totals["tokens"] is not None
-                    else f"a part has no complete column {totals['token_column']!r}",
-                ),
-            ),
+            ("tokens", tokens),
             ("parts", len(lock["parts"])),
-            ("unit", lock["unit"]),
-            ("order", f"{lock['order']['shuffle']}, seed {lock['seed']}"),
+            (
+                "order",
+                f"{order_words(lock['order'])}, seed {lock['seed']}" if "stages" not in lock else _in_stages(lock),
+            ),
             ("licences", licence_chip(lock["licences"])),
             ("contamination", contamination_chip(lock["contamination"])),
+            ("signature", signature_chip(signed)),
         ],
         large=3,
     )
 
 
+def _tokens_title(totals: Mapping[str, Any]) -> str:
+    if totals["tokens"] is not None:
+        return count(totals["tokens"])
+    return f"a part has no complete column {totals['token_column']!r}: strata score NAME token_count"
+
+
+def _in_stages(lock: Mapping[str, Any]) -> str:
+    number = len(lock["stages"])
+    return f"{number} stage{'s' if number > 1 else ''}, seed {lock['seed']}"
+
+
+def signature_chip(signed: Sequence[Mapping[str, Any]]) -> Markup:
+    valid = [entry for entry in signed if entry["valid"]]
+    if len(valid) < len(signed):
+        return chip("a signature is not valid", "bad")
+    if not valid:
+        return chip("unsigned", title="legal, and said: strata mix sign")
+    return chip(f"signed by {valid[0]['signer']}" + (f" +{len(valid) - 1}" if len(valid) > 1 else ""), "ok")
+
+
+def order_words(order: Mapping[str, Any]) -> str:
+    """An order as a sentence says it: shuffled; by chars, ascending, in 2 folds."""
+    shuffle = order.get("shuffle", "full")
+    plain = SHUFFLES.get(shuffle, f"shuffled in blocks of {count(order.get('size') or 1024)}")
+    if not (column := order.get("by")):
+        return plain
+    if order.get("even"):
+        return f"shuffled, with {column} spread evenly"
+    if order.get("buckets"):
+        return f"runs of {count(order['buckets'])} alike in {column}, shuffled"
+    words = f"by {column}, {order.get('direction', 'ascending')}"
+    if order.get("folds"):
+        words += f", in {order['folds']} folds"
+    if order.get("noise"):
+        words += f", moved by up to {share(order['noise'])} of an epoch"
+    return words
+
+
+def order_title(order: Mapping[str, Any]) -> str:
+    """What the words of an order mean."""
+    if order.get("folds"):
+        return "folds: sorted, then dealt into so many passes from easy to hard (DELT)"
+    if order.get("noise"):
+        return "noise: a soft curriculum, every row moves a little"
+    if order.get("buckets"):
+        return "buckets: rows of like value stand together, so that a batch needs little padding"
+    if order.get("by"):
+        return "each part is sorted by itself and woven with the others by weight"
+    return (
+        "which row comes when is drawn by the seed" if order.get("shuffle") != "none" else "as the table has the rows"
+    )
+
+
+def names(lock: Mapping[str, Any]) -> list[str]:
+    """What stages and trials call the parts."""
+    from catalog.mixes.spec import Part, part_name
+
+    return [part_name(Part(**part)) for part in lock["spec"]["parts"]]
+
+
 def parts(lock: Mapping[str, Any]) -> Markup:
     """One line a part, with the share it is served."""
-    held = list(zip(lock["parts"], lock["totals"]["parts"], strict=True))
+    held = list(zip(lock["parts"], lock["totals"]["parts"], names(lock), strict=True))
     unit, shares = shares_of(lock)
-    pieces = [
-        h("i", style=f"width:{100 * part:.3f}%;background:{colour(at)}", title=held[at][0]["dataset"])
-        for at, part in enumerate(shares)
-    ]
-    rows = [_part(at, part, item, shares[at]) for at, (part, item) in enumerate(held)]
+    rows = [_part(at, *entry, shares[at]) for at, entry in enumerate(held)]
     heads = ["part", "filter", "rows", "served", "epochs", "tokens", f"share of {unit}", "licence"]
     body = table(heads, rows, numeric=(2, 3, 4, 5, 6), nowrap=(0,))
-    return h("div", h("div", pieces, cls="sx-shares", style="margin-bottom:10px"), body)
+    coloured = [(at, name, shares[at]) for at, (_, _, name) in enumerate(held)]
+    return h("div", share_bar(coloured, "margin-bottom:10px"), body)
+
+
+def share_bar(coloured: Sequence[tuple[int, str, float]], style: str | None = None) -> Markup:
+    """Shares side by side, each part in its colour."""
+    pieces = [
+        h("i", style=f"width:{100 * part:.3f}%;background:{colour(at)}", title=f"{name} {share(part)}")
+        for at, name, part in coloured
+    ]
+    return h("div", pieces, cls="sx-shares", style=style)
 
 
 def shares_of(lock: Mapping[str, Any]) -> tuple[str, list[float]]:
@@ -80,13 +135,20 @@ def shares_of(lock: Mapping[str, Any]) -> tuple[str, list[float]]:
     return "samples", [item["share"] for item in served]
 
 
-def _part(at: int, part: Mapping[str, Any], served: Mapping[str, Any], portion: float) -> tuple[Any, ...]:
+def _part(at: int, part: Mapping[str, Any], served: Mapping[str, Any], name: str, portion: float) -> tuple[Any, ...]:
     ref = f"{part['dataset']}@v{part['version']}"
     unknown = part["licences"]["unknown"]
     licences = part["licences"]["known"] | ({"unknown": unknown} if unknown else {})
-    swatch = h("span", cls="sx-swatch", style=f"background:{colour(at)}")
+    own = h("span", name, cls="sx-faint") if name != part["dataset"] else None
     return (
-        h("div", swatch, h("a", ref, cls="sx-link", **link("dataset", ref=ref)), tier(part["tier"]), cls="sx-row"),
+        h(
+            "div",
+            swatch(at),
+            h("a", ref, cls="sx-link", **link("dataset", ref=ref)),
+            tier(part["tier"]),
+            own,
+            cls="sx-row",
+        ),
         filter_text(part["where"]),
         count(part["rows"]["rows"]),
         count(served["samples"]),
@@ -101,129 +163,63 @@ def filter_text(where: str | None) -> Markup:
     return h("span", where, cls="sx-mono") if where else h("span", "all rows", cls="sx-faint")
 
 
-def verdicts(lock: Mapping[str, Any]) -> Markup:
-    """Contamination by eval and part, and where licences are unknown."""
-    unknown = lock["licences"]["unknown"]
-    lines = [
-        h("div", f"{count(rows)} rows of {ref} declare no licence", cls="sx-warn") for ref, rows in unknown.items()
-    ]
-    missing = panel("Unknown licences", lines) if lines else None
-    return h("div", panel("Contamination", _contamination(lock["contamination"])), missing, cls="sx-stack")
+def stages(lock: Mapping[str, Any]) -> Markup | None:
+    """Stages one after the other: which indices, in which order, with which shares; None for a mix without."""
+    if not lock.get("stages"):
+        return None
+    at = {name: place for place, name in enumerate(names(lock))}
+    rows = [_stage(stage, at, lock) for stage in lock["stages"]]
+    heads = ["stage", "indices", "samples", "tokens", "order", "parts"]
+    return h(
+        "div", h("div", caps("stages"), style="margin-bottom:6px"), table(heads, rows, numeric=(2, 3), nowrap=(0, 1))
+    )
 
 
-def _contamination(held: Mapping[str, Any]) -> Markup:
-    if not held["evals"]:
-        return h("span", "No dataset has role eval: there is nothing to check against.", cls="sx-soft")
-    rows, unchecked = [], []
-    for entry in held["evals"]:
-        for part in entry["parts"]:
-            done = part["status"] == "checked"
-            overlap = part.get("overlapping")
-            found = f"{count(overlap)} ({share(part['overlapping_share'])})" if overlap is not None else "–"
-            compared = f"{count(part['covered'])} of {count(part['rows'])}"
-            rows.append((entry["eval"], part["part"], chip(part["status"], "ok" if done else "warn"), compared, found))
-            unchecked += [] if done else [part["part"].partition("@")[0]]
-    heads = ["eval", "part", "verdict", "rows compared", "rows that overlap any eval"]
-    body = table(heads, rows, numeric=(3, 4), nowrap=(0, 1))
-    if not unchecked:
-        return body
-    commands = [
-        h("code", f"strata score {name} eval_overlap", style="margin-right:6px") for name in dict.fromkeys(unchecked)
+def _stage(stage: Mapping[str, Any], at: Mapping[str, int], lock: Mapping[str, Any]) -> tuple[Any, ...]:
+    order = stage.get("order") or lock["order"]
+    held = [(at.get(name, 0), name, item) for name, item in stage["parts"].items()]
+    words = [
+        h(
+            "span",
+            swatch(place),
+            f" {name} {share(item['share'])} ",
+            h("span", f"{item['epochs']:.2g} epochs", cls="sx-faint"),
+        )
+        for place, name, item in held
     ]
-    return h("div", body, h("div", "Run ", commands, "then publish again.", cls="sx-soft", style="margin-top:8px"))
+    fresh = (
+        h("div", chip("fresh epoch", title="every part begins anew and draws from all its rows"))
+        if stage.get("fresh")
+        else None
+    )
+    return (
+        stage["name"],
+        f"{count(stage['start'])}–{count(stage['start'] + stage['samples'] - 1)}",
+        count(stage["samples"]),
+        compact(stage["tokens"]),
+        h("div", h("span", order_words(order), title=order_title(order)), fresh),
+        h(
+            "div",
+            share_bar([(place, name, item["share"]) for place, name, item in held]),
+            h("div", words, cls="sx-wrap sx-soft"),
+            cls="sx-tight",
+        ),
+    )
 
 
 def seals(lock: Mapping[str, Any]) -> Markup:
     """What the lock pins, to the digit."""
-    algorithms = joined(lock["algorithms"].values())
     rows = [
         ("lock", h("span", lock["digest"], cls="sx-digest")),
         ("order", h("span", lock["order_digest"], cls="sx-digest")),
-        ("probes", f"{count(lock['probes'])} indices hashed, {len(lock['witnesses'])} kept as witnesses"),
-        ("algorithms", algorithms),
+        (
+            "probes",
+            f"{count(lock['probes'])} indices hashed, {len(lock['witnesses'])} compared with the store at every opening",
+        ),
+        ("algorithms", joined(lock["algorithms"].values())),
     ]
     prints = {
         f"{part['dataset']}.{name}": digest for part in lock["parts"] for name, digest in part["fingerprints"].items()
     }
     rows += [(name, h("span", digest, cls="sx-digest")) for name, digest in prints.items()]
     return panel("Digests", pairs(rows))
-
-
-def difference(held: Mapping[str, Any]) -> Markup:
-    """Two mixes side by side: totals, parts, rows that one serves and the other does not."""
-    a, b = asis(held["a"]), asis(held["b"])
-    totals = [_changed(name.replace("_", " "), held[name]) for name in ("samples", "tokens", "distinct_samples")]
-    totals += [
-        (name, *(h("span", str(side), cls="sx-mono") for side in pair), "") for name, pair in held["settings"].items()
-    ]
-    licences = [_changed(name, item) for name, item in held["licences"].items()]
-    sides = [_only(a, held["rows_removed"]), _only(b, held["rows_added"])]
-    heads = ["", "part", "filter", ["served by ", a], ["by ", b], ["share in ", a], ["in ", b]]
-    return h(
-        "div",
-        h("div", _sameness(held), cls="sx-wrap"),
-        table(["total", a, b, "change"], totals, numeric=(1, 2, 3)),
-        table(heads, [_compared(part) for part in held["parts"]], numeric=(3, 4, 5, 6), nowrap=(0, 1)),
-        h("div", sides, cls="sx-split sx-even"),
-        table(["rows by licence", a, b, "change"], licences, numeric=(1, 2, 3)),
-        cls="sx-stack",
-    )
-
-
-def _changed(name: str, item: Mapping[str, Any]) -> tuple[Any, ...]:
-    return name, count(item["a"]), count(item["b"]), delta(item["change"])
-
-
-def _sameness(held: Mapping[str, Any]) -> Markup:
-    if held["same"]:
-        return chip("identical locks", "ok")
-    return chip("same order") if held["same_order"] else chip("different order", "accent")
-
-
-def _compared(part: Mapping[str, Any]) -> tuple[Any, ...]:
-    tones = {"added": "ok", "removed": "bad", "changed": "warn"}
-    served = [count((part[side] or {}).get("samples")) for side in "ab"]
-    shares = [share(part[side]["share"]) if part[side] else "–" for side in "ab"]
-    return (
-        chip(part["status"], tones.get(part["status"], "")),
-        part["dataset"],
-        filter_text(part["where"]),
-        *served,
-        *shares,
-    )
-
-
-def _only(name: Markup, side: Mapping[str, Any]) -> Markup:
-    total = h("b", count(side["count"]), style="font-size:17px")
-    return panel(["Samples only in ", name], total, _sources(side))
-
-
-def asis(name: str) -> Markup:
-    """A name inside a heading, in its own letters."""
-    return h("span", name, style="text-transform:none;letter-spacing:0")
-
-
-def _sources(side: Mapping[str, Any]) -> Markup:
-    total = side["count"] or 1
-    lines = [
-        h(
-            "div",
-            h("div", h("span", name, cls="sx-cut"), h("span", count(rows), cls="sx-num sx-soft"), cls="sx-between"),
-            bar(rows / total),
-            style="display:grid;gap:3px",
-        )
-        for name, rows in list(side["sources"].items())[:6]
-    ]
-    ids = (
-        h("div", caps("for example"), h("div", ", ".join(name[:8] for name in side["examples"]), cls="sx-mono sx-soft"))
-        if side["examples"]
-        else None
-    )
-    return h("div", lines, ids, style="display:grid;gap:8px;margin-top:8px")
-
-
-def delta(change: int | float | None) -> Any:
-    """A change with its sign, in colour."""
-    if change is None or change == 0:
-        return h("span", "–" if change is None else "±0", cls="sx-faint")
-    return h("span", f"{change:+,}".replace("-", "−"), cls=f"sx-delta {'plus' if change > 0 else 'minus'}")

@@ -1,4 +1,4 @@
-"""A form from the declaration of a scorer or selector: one widget a parameter, by its JSON schema."""
+"""A form from the declaration of a scorer, selector or mixer: one widget a parameter, by its JSON schema."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any
 import streamlit as st
 
 from catalog.errors import BadInput
+from catalog.mixers import Mixer
 from catalog.plugins import Scorer
 from catalog.selectors import Selector
 
 
-def fields(scorers: Sequence[Scorer | Selector]) -> dict[str, dict[str, Any]]:
+def fields(scorers: Sequence[Scorer | Selector | Mixer]) -> dict[str, dict[str, Any]]:
     """Parameter -> its JSON schema and "users": parameters of equal name are one, as the planner forwards them."""
     found: dict[str, dict[str, Any]] = {}
     for scorer in scorers:
@@ -35,7 +36,7 @@ def _resolved(body: dict[str, Any], definitions: dict[str, Any]) -> dict[str, An
     return body
 
 
-def form(scorers: Sequence[Scorer | Selector], choices: dict[str, list[str]] | None = None) -> dict[str, Any]:
+def form(scorers: Sequence[Scorer | Selector | Mixer], choices: dict[str, list[str]] | None = None) -> dict[str, Any]:
     """Draw the widgets; returns the values that differ from their defaults. choices: what a parameter may name."""
     given, choices = {}, choices or {}
     held = fields(scorers)

@@ -24,23 +24,28 @@ def caps(body: Any) -> Markup:
     return h("span", body, cls="sx-caps")
 
 
+def asis(name: str) -> Markup:
+    """A name inside a heading, in its own letters."""
+    return h("span", name, style="text-transform:none;letter-spacing:0")
+
+
 def panel(heading: Any, *body: Any) -> Markup:
     return h("section", caps(heading) if heading else None, *body, cls="sx-panel")
 
 
-def tabs(page: str, held: str, options: Mapping[str, Any], **query: Any) -> Markup:
-    """Tabs as links. options: tab -> label, or (label, count)."""
+def tabs(page: str, held: str, options: Mapping[str, Any], *, name: str = "tab", **query: Any) -> Markup:
+    """Tabs as links. options: tab -> label, or (label, count). name: what the address calls the tab."""
     made = []
-    for name, label in options.items():
+    for tab, label in options.items():
         title, number = label if isinstance(label, tuple) else (label, None)
         made.append(
             h(
                 "a",
                 title,
                 h("span", number, cls="sx-n") if number is not None else None,
-                cls="on" if name == held else None,
-                aria_current="page" if name == held else None,
-                **link(page, **query, tab=name),
+                cls="on" if tab == held else None,
+                aria_current="page" if tab == held else None,
+                **link(page, **query, **{name: tab}),
             )
         )
     return h("nav", made, cls="sx-tabs")

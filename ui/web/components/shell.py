@@ -38,6 +38,7 @@ def warm() -> None:
         from catalog.plugins import load_plugins
 
         load_plugins()
+        import scipy.stats  # noqa: F401  # intervals of trials
 
     Thread(target=load, name="strata-warm", daemon=True).start()
 

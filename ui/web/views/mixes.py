@@ -8,17 +8,24 @@ import streamlit as st
 
 from catalog import Catalog
 from catalog.meta.models import Mix
-from ui.web.components import address, lock, shell
+from catalog.mixes.sign import signatures
+from catalog.trials import list_trials
+from ui.mixing import compare_trials, diff, ledger
+from ui.web.components import address, lock, mix_change, mix_history, shell, trials, verdicts
 from ui.web.components.figures import ago, compact, count, plural
 from ui.web.components.markup import Markup, h, link, live
 from ui.web.components.mix_editor import compose
 from ui.web.components.pager import pager
 from ui.web.components.parts import chip, joined, table, tabs
-from ui.web.components.samples import pretty
 from ui.web.queries import mixtures
 
-TABS = {"lock": "Lock", "served": "Served samples", "diff": "Diff", "train": "Train", "spec": "Spec"}
+TABS = {"lock": "Lock", "served": "Served samples", "history": "History", "trials": "Trials", "diff": "Diff", "train": "Train",
+        "spec": "Spec"}  # fmt: skip
 PAGE = 20
+MANY = 10
+"""Names from which on the menu can be searched."""
+RESULTS = 4
+"""Results of a run that its line shows; the others are in the summary."""
 SPEC = """name: pretrain
 unit: samples
 parts:
@@ -26,68 +33,148 @@ parts:
   - {dataset: wikitext@v1, weight: 1, max_epochs: 2}"""
 
 
-def menu(held: dict[str, list[Mix]], chosen: str) -> Markup:
+def menu(held: dict[str, list[Mix]], chosen: str, words: str) -> Markup:
+    """One line a name, of its newest version; the name that is open comes first and shows its older versions too."""
+    own = chosen.partition("@")[0]
     rows = []
-    for name, mixes in held.items():
-        for mix in mixes:
-            ref = f"{name}@v{mix.version}"
-            totals = mix.lock["totals"]
-            words = joined(
-                [
-                    f"{compact(totals['samples'])} samples",
-                    f"{compact(totals['tokens'])} tokens" if totals["tokens"] is not None else None,
-                    f"{len(mix.lock['parts'])} parts",
-                ]
-            )
-            head = h(
-                "div",
-                h("span", name, style="font-weight:600", cls="sx-cut"),
-                h("span", f"v{mix.version}", cls="sx-mono sx-faint"),
-                cls="sx-between",
-            )
-            foot = h(
-                "div",
-                h("span", words, cls="sx-soft"),
-                h("span", ago(mix.created), cls="sx-faint sx-num"),
-                cls="sx-between",
-                style="font-size:12.5px",
-            )
-            rows.append(
-                h("a", head, foot, cls="sx-menu-row on" if ref == chosen else "sx-menu-row", **link("mixes", mix=ref))
-            )
+    for name, mixes in sorted(held.items(), key=lambda item: item[0] != own):
+        if words.lower() in name.lower() or name == own:
+            shown = mixes if name == own else mixes[:1]
+            rows += [_menu_row(mix, chosen, older=mix is not mixes[0], more=len(mixes) - 1) for mix in shown]
     new = h(
         "a",
         h("span", "New mix from a spec", style="font-weight:600"),
         cls="sx-menu-row on" if chosen == "new" else "sx-menu-row",
         **link("mixes", mix="new"),
     )
-    return h("div", new, rows, cls="sx-frame")
+    return h("div", new, h("div", rows, cls="sx-menu", data_keep="mixes"), cls="sx-frame")
+
+
+def _menu_row(mix: Mix, chosen: str, *, older: bool, more: int) -> Markup:
+    ref, totals = lock.ref_of(mix), mix.lock["totals"]
+    style = f"sx-menu-row{' on' if ref == chosen else ''}{' sx-older' if older else ''}"
+    version = h("span", f"v{mix.version}", cls="sx-mono sx-faint")
+    when = h("span", ago(mix.created), cls="sx-faint sx-num")
+    if older:
+        return h("a", h("div", version, when, cls="sx-between"), cls=style, **link("mixes", mix=ref))
+    tokens = f"{compact(totals['tokens'])} tokens" if totals["tokens"] is not None else None
+    words = joined([f"{compact(totals['samples'])} samples", tokens, plural(len(mix.lock["parts"]), "part")])
+    count_ = h("span", f" +{more}", cls="sx-faint", title=plural(more, "older version")) if more else None
+    head = h(
+        "div", h("span", mix.name, style="font-weight:600", cls="sx-cut"), h("span", version, count_), cls="sx-between"
+    )
+    foot = h("div", h("span", words, cls="sx-soft"), when, cls="sx-between", style="font-size:12.5px")
+    return h("a", head, foot, cls=style, **link("mixes", mix=ref))
 
 
 def draw(cat: Catalog, mix: Mix, held: dict[str, list[Mix]]) -> None:
-    ref = f"{mix.name}@v{mix.version}"
+    ref = lock.ref_of(mix)
+    revises = mix.lock.get("revises")
     name = shell.title(
         mix.name,
         mix.spec.get("note") or None,
         h("span", f"v{mix.version}", cls="sx-mono sx-soft"),
         chip("locked", "accent", mix.digest),
+        chip(f"revises {revises[0]['ref']} from index {count(revises[0]['at'])}") if revises else None,
         h("span", f"by {mix.actor}, {ago(mix.created)}", cls="sx-sub"),
     )
     tab = address.get("tab", "lock")
     tab = tab if tab in TABS else "lock"
-    live(h("div", name, lock.strip(mix.lock), cls="sx-stack"), "mix")
-    live(tabs("mixes", tab, TABS, mix=ref), "mixtabs")
     with shell.guarded():
+        signed = signatures(cat, ref)
+        live(h("div", name, lock.strip(mix.lock, signed), cls="sx-stack"), "mix")
+        live(tabs("mixes", tab, TABS, mix=ref), "mixtabs")
         if tab == "lock":
-            live(h("div", lock.parts(mix.lock), lock.verdicts(mix.lock), lock.seals(mix.lock), cls="sx-stack"), "lock")
+            live(_lock(mix.lock), "lock")
         elif tab == "served":
             served(cat, mix, ref)
+        elif tab == "history":
+            history(cat, mix, held.get(mix.name, []), signed)
+        elif tab == "trials":
+            tried(cat, ref)
         elif tab == "diff":
             compare(cat, ref, held)
         elif tab == "train":
             train(ref, mix)
         else:
-            st.code(pretty(mix.spec), language="json")
+            spec(ref, mix)
+
+
+def _lock(held: dict[str, Any]) -> Markup:
+    pieces = [
+        lock.parts(held),
+        lock.stages(held),
+        verdicts.use(held),
+        verdicts.contamination(held["contamination"]),
+        lock.seals(held),
+    ]
+    return h("div", pieces, cls="sx-stack")
+
+
+def history(cat: Catalog, mix: Mix, versions: list[Mix], signed: list[dict[str, Any]]) -> None:
+    """Revisions, signatures, pulls, and what a recorded run was served."""
+    ref, run = lock.ref_of(mix), address.get("run")
+    streams, total = mixtures.pulls(cat, ref)
+    pieces = [
+        mix_history.revisions(mixtures.revisions(versions, mix), mix),
+        mix_history.signatures(signed, ref),
+        mix_history.pulls(streams, total),
+        mix_history.runs(mixtures.recorded_runs(cat, ref), ref, run),
+    ]
+    live(h("div", pieces, cls="sx-stack"), "history")
+    if run:
+        with st.spinner("reading the ledger …"):
+            found = ledger(cat, ref, run)
+        shell.show(mix_history.ledger(found))
+
+
+def tried(cat: Catalog, ref: str) -> None:
+    """What runs on the mix measured, and against another mix that was trained on."""
+    every = list_trials(cat)
+    mine = [trial for trial in every if trial.mix == ref]
+    if not mine:
+        shell.show(
+            shell.note(
+                h(
+                    "span",
+                    "No run on this version is recorded. ",
+                    h("code", f"strata trial run {ref}"),
+                    " trains a small model on it; ",
+                    h("code", f"strata trial add {ref} --results lm_eval.json --seed 1"),
+                    " records one made elsewhere.",
+                )
+            )
+        )
+        return
+    shell.show(trials.summary(mixtures.groups(mine)))
+    others = sorted({trial.mix for trial in every if trial.mix != ref})
+    if others:
+        one, two, _ = st.columns([1.2, 1, 1.4], gap="small")
+        with one:
+            other = address.choice(
+                "Against the baseline", "other", ["", *others], "", format_func=lambda name: name or "none"
+            )
+        with two:
+            pattern = address.text_box("Only models called", "models", placeholder="all, or *-1m-*")
+        if other:
+            with shell.guarded():
+                shell.show(trials.compared(compare_trials(cat, [other, ref], models=pattern or None), other, ref))
+    results = [
+        name for name in dict.fromkeys(name for trial in mine for name in trial.results) if not name.endswith("_stderr")
+    ]
+    with st.expander(f"Every run ({len(mine)})"):
+        shell.show(trials.listing(mine, results[:RESULTS]))
+
+
+def spec(ref: str, mix: Mix) -> None:
+    """The spec as YAML, ready to be published again or changed."""
+    st.code(mixtures.written(mixtures.tidy(mix.spec)), language="yaml")
+    if revises := mix.lock.get("revises"):
+        first = f"A revision made this version: above is the spec of {revises[-1]['ref']} with the parts that were added since; what runs is in the stages of the lock. "
+        command = h("code", f"strata mix revise {ref} --at-sample N --weights PART=W")
+        shell.show(shell.note(h("span", first, command, " changes it again.")))
+    else:
+        live(h("a", "Change it in the editor", cls="sx-link", **link("mixes", mix="new", **{"from": ref})), "edit")
 
 
 @st.cache_resource(show_spinner="opening the mix …", max_entries=4)
@@ -112,8 +199,7 @@ def served(cat: Catalog, mix: Mix, ref: str) -> None:
 
 
 def _served(row: dict[str, Any], parts: list[dict[str, Any]]) -> tuple[Any, ...]:
-    swatch = h("span", cls="sx-swatch", style=f"background:{lock.colour(row['_part'])}")
-    name = h("span", swatch, parts[row["_part"]]["dataset"], cls="sx-row")
+    name = h("span", lock.swatch(row["_part"]), parts[row["_part"]]["dataset"], cls="sx-row")
     words = " ".join((row["text"] or "")[:800].split())[:220]
     sample = h("span", row["sample_id"][:8], cls="sx-mono sx-faint", title=row["sample_id"])
     return count(row["_index"]), name, row["_epoch"], sample, h("div", words, cls="sx-soft")
@@ -124,49 +210,62 @@ def _page(name: str, value: str) -> None:
 
 
 def compare(cat: Catalog, ref: str, held: dict[str, list[Mix]]) -> None:
-    others = [
-        f"{name}@v{mix.version}" for name, mixes in held.items() for mix in mixes if f"{name}@v{mix.version}" != ref
-    ]
+    others = [other for mixes in held.values() for mix in mixes if (other := lock.ref_of(mix)) != ref]
     if not others:
         shell.show(shell.note("This is the only mix; publish another one to compare it with."))
         return
     own = [other for other in others if other.split("@")[0] == ref.split("@")[0]]
-    box, _ = st.columns([1, 2.6])
+    box, check, _ = st.columns([1, 1.2, 1.4], gap="medium", vertical_alignment="bottom")
     with box:
         other = address.choice("Compare with", "other", others, (own or others)[0])
-    with st.spinner("comparing …"):
-        found = cat.diff(other, ref)
-    live(lock.difference(found), "diff")
+    scores = check.checkbox("also how sources and scores shift", key="mix_scores", help="From a sample of each order.")
+    key = (other, ref, scores, mixtures.heads(cat))
+    found = st.session_state.get("mix_diff")
+    if found is None or found[0] != key:
+        with st.spinner("comparing …"):
+            found = (key, diff(cat, other, ref, scores))
+        st.session_state["mix_diff"] = found
+    live(mix_change.difference(found[1]), "diff")
 
 
 def train(ref: str, mix: Mix) -> None:
     """Code to copy."""
-    kinds = {part["kind"] for part in mix.lock["parts"]}
-    column = "messages" if kinds and kinds <= {"chat", "task", "preference"} else "text"
+    column = text_column(mix)
+    st.code(snippet(ref, mix), language="python")
     st.code(
-        f"""from catalog import Catalog
-
-mix = Catalog.open().mix("{ref}")                    # {count(len_of(mix))} samples, lock {mix.digest[:12]}
-loader = mix.torch(batch_size=32, rank=0, world=1, workers=2)
-for batch in loader:
-    ...                                              # batch["{column}"]
-    state = loader.state_dict()                      # a few integers; save it with the model
-
-# later, on any number of ranks and workers: the same global order, nothing lost, nothing twice
-loader.load_state_dict(state)""",
-        language="python",
-    )
-    st.code(
-        f"""hf = mix.to_hf()                                      # a Hugging Face dataset
-for batch in mix.batches(batch_rows=256, columns=["{column}"]):   # Arrow record batches
-    ...""",
+        f"""for batch in mix.batches(batch_rows=256, columns=["{column}"]):  # Arrow record batches
+    ...
+hf = mix.to_hf(columns=["{column}"])  # a Hugging Face dataset
+packed = mix.pack("TOKENIZER_FOLDER", 2048)  # sequences of tokens; packed.torch(8) is their loader""",
         language="python",
     )
     st.code(f"strata pull {ref} --limit 5\nstrata pull {ref} --export parquet out/", language="bash")
 
 
-def len_of(mix: Mix) -> int:
-    return mix.lock["totals"]["samples"]
+def text_column(mix: Mix) -> str:
+    """What a trainer reads: turns where every part has them, else text, which every kind has."""
+    kinds = {part["kind"] for part in mix.lock["parts"]}
+    return "messages" if kinds and kinds <= {"chat"} else "text"
+
+
+def snippet(ref: str, mix: Mix) -> str:
+    """A training loop that goes on where it stopped, on any number of ranks, and writes what it was served."""
+    column = text_column(mix)
+    return f"""from catalog import Catalog
+from catalog.pull.ledger import Ledger
+
+mix = Catalog.open().mix("{ref}")  # {count(mix.lock["totals"]["samples"])} samples, lock {mix.digest[:12]}
+loader = mix.torch(batch_size=32, rank=0, world=1, columns=["{column}"])
+ledger = Ledger(mix, "run-1", begin=loader.state_dict())  # what was served, step by step
+for step, batch in enumerate(loader, 1):
+    inputs = batch["{column}"]  # train on it here
+    ledger.record(step, batch)
+    state = loader.state_dict()  # two values; save them with the model
+ledger.close()
+
+# Later, on any number of ranks: loader.load_state_dict(state) goes on in the same global order, nothing lost or
+# repeated. The ledger of the new attempt: Ledger(mix, "run-1", attempt=2, begin=loader.state_dict())
+"""
 
 
 def page() -> None:
@@ -197,7 +296,8 @@ def page() -> None:
     chosen = wanted or next(iter(every))
     left, right = st.columns([1, 3.4], gap="medium")
     with left:
-        live(menu(held, chosen), "mixmenu")
+        words = address.text_box("Find a mix", "q", placeholder="part of a name") if len(held) > MANY else ""
+        live(menu(held, chosen, words), "mixmenu")
     with right:
         if chosen == "new":
             compose(cat)
