@@ -116,9 +116,10 @@ def _trials(cat: Catalog, source: str | Path, names: list[str]) -> Trials:
 def open_parts(spec: str | Path | dict[str, Any]) -> tuple[dict[str, Any], Spec, list[int]]:
     """The spec as written, checked as if its open parts had equal weights, and which parts those are."""
     body = read_spec(spec)
-    parts = [dict(part) if isinstance(part, dict) else part for part in body.get("parts") or []]
+    given = body.get("parts") or []
+    parts = [dict(part) if isinstance(part, dict) else part for part in given] if isinstance(given, list) else given
     at = [
-        number for number, part in enumerate(parts)
+        number for number, part in enumerate(parts if isinstance(parts, list) else ())
         if isinstance(part, dict) and part.get("samples") is None and part.get("tokens") is None
     ]  # fmt: skip
     for number in at:

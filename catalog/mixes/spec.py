@@ -132,7 +132,7 @@ class Spec(BaseModel):
     note: str = ""
     unit: Literal["samples", "tokens"] = "samples"
     total: int | None = None
-    seed: int = 0
+    seed: int = Field(default=0, ge=-(1 << 63), lt=1 << 64)  # as far as a lock can write it
     order: OrderSpec = Field(default_factory=OrderSpec)
     tokens: str = "tokens"  # alias of the column that counts tokens
     parts: list[Part]
@@ -150,7 +150,7 @@ def load_spec(source: str | Path | dict[str, Any] | Spec) -> Spec:
         return _checked(source)
     body = read_spec(source)
     try:
-        return _checked(Spec(**body))
+        return _checked(Spec.model_validate(body))
     except ValidationError as error:
         first = error.errors()[0]
         raise BadInput(f"mix spec: {_where(first['loc'])}: {first['msg']}; see examples/mix.yaml") from None
