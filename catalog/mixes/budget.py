@@ -87,7 +87,7 @@ def stage_items(
         place = f"mix {spec.name}: stage {stage.name}: {label(number, spec.parts[number])}"
         if count > left[number]:
             refuse(
-                f"{place} is short of {float((count - left[number]) * sizes[number]):,.0f} {spec.unit}: max_epochs "
+                f"{place} is short of {_short(spec, supplies[number], count - left[number])}: max_epochs "
                 f"{spec.parts[number].max_epochs:g} of {supplies[number].rows:,} samples leave {left[number]:,} after "
                 "what earlier stages take; raise max_epochs, lower its weight or the total, or add rows",
                 refused,
@@ -102,6 +102,14 @@ def refuse(reason: str, refused: list[str] | None) -> None:
     if refused is None:
         raise BadInput(reason)
     refused.append(reason)
+
+
+def _short(spec: Spec, supply: Supply, lacking: int) -> str:
+    """What a part lacks, in the unit of the mix, and in tokens where they are known."""
+    if spec.unit == "tokens":
+        return f"{float(lacking * supply.mean):,.0f} tokens"
+    tokens = f" (about {float(lacking * supply.mean):,.0f} tokens)" if supply.tokens else ""
+    return f"{lacking:,} samples{tokens}"
 
 
 def _size(spec: Spec, supply: Supply) -> Fraction:
@@ -172,9 +180,8 @@ def _check(spec: Spec, number: int, supply: Supply, count: int, refused: list[st
         )
     if count <= most or (part.weight is None and part.samples is None and part.tokens is None):
         return
-    short = Fraction(count - most) * _size(spec, supply)
     refuse(
-        f"mix {spec.name}: {label(number, part)} is short of {float(short):,.0f} {spec.unit}: it has {supply.rows:,} "
+        f"mix {spec.name}: {label(number, part)} is short of {_short(spec, supply, count - most)}: it has {supply.rows:,} "
         f"samples and max_epochs {part.max_epochs:g}, and its budget asks for {count / supply.rows:.2f} epochs; "
         "raise max_epochs, lower its weight or the total, or add rows",
         refused,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,8 @@ def verify(reader: MixReader, *, full: bool = False) -> str:
     With `full`, also run every part's filter again, compare row sets and stored orders, and return a digest of the content ids of the
     whole stream: two machines that print the same digest train on the same sequence.
     """
+    for number, part in enumerate(reader.lock["parts"]):
+        _check_columns(reader, number, part)
     tables = [reader.sources.tables[source] for source in reader.sources.of_part]
     indices = reader.layout.probes(reader.lock["probes"])
     located = reader.layout.locate(indices)
@@ -57,6 +60,19 @@ def verify(reader: MixReader, *, full: bool = False) -> str:
     return seen.hexdigest()
 
 
+def _check_columns(reader: MixReader, number: int, part: dict[str, Any]) -> None:
+    """The columns that the part was chosen or ordered by must still be there; their names end in their fingerprint."""
+    held = reader.sources.tables[reader.sources.of_part[number]].schema.names
+    for column, fingerprint in part["fingerprints"].items():
+        named = re.findall(rf"\w+__{fingerprint[:8]}", part["filter"])
+        there = any(name.endswith(f"__{fingerprint[:8]}") and "__state__" not in name for name in held)
+        if not there or not set(named) <= set(held):
+            raise Corrupt(
+                f"mix {reader.ref} does not match the store: part {number + 1} ({part['dataset']}@v{part['version']}) was "
+                f"made by column {column} with fingerprint {fingerprint[:16]}, which is not there; run `strata doctor`"
+            )
+
+
 def _check_rows(reader: MixReader, number: int, part: dict[str, Any]) -> None:
     """The filter must select the locked rows, but for those retracted since."""
     source, locked = int(reader.sources.of_part[number]), reader.layout.parts[number].rows
@@ -72,5 +88,9 @@ def _check_rows(reader: MixReader, number: int, part: dict[str, Any]) -> None:
     if builder.build().to_json() != part["rows"]:
         raise Corrupt(
             f"mix {reader.ref}: part {number + 1} ({part['dataset']}@v{part['version']}) now selects other rows than "
-            "its lock; run `strata doctor`"
+            f"its lock{_by(part)}; run `strata doctor`"
         )
+
+
+def _by(part: dict[str, Any]) -> str:
+    return f" (chosen by column {', '.join(part['fingerprints'])})" if part["fingerprints"] else ""
