@@ -77,24 +77,27 @@ def _mix(cat: Catalog, ref: str) -> dict[str, Any]:
 def _ledger(cat: Catalog, name: str, refs: list[str]) -> tuple[list[dict[str, Any]], list[str]]:
     """The model's runs in the ledgers of its mixes, and the names of the runs that are not known to be its own."""
     from catalog.pull.ledger import audit, read_run
-    from catalog.pull.ledger_columns import by_source, left
+    from catalog.pull.ledger_columns import by_source, left, newest
 
     with cat.session() as session:
         same = select(Edge.source).where(Edge.target == f"{PREFIX}{name}", Edge.verb == "train")
         told = {source for source in session.exec(same) if source.startswith("run:")}
-    found, others = [], []
+    found, others, seen = [], [], set()
     for ref in refs:
         folder = cat.settings.home / "ledger" / ref
         runs = sorted(path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else []
         mine = [run for run in runs if run == name or f"run:{ref}/{run}" in told]
         others += [f"{ref}/{run}" for run in runs if run not in mine]
         for run in mine:
-            reader = cat.mix(ref)
+            reader = newest(cat, cat.mix(ref), run)  # a run may go on under a revision, which then tells all of it
+            if (reader.ref, run) in seen:
+                continue
+            seen.add((reader.ref, run))
             table = read_run(reader, run)
             facts = audit(reader, table)
             steps, attempts = (table.column(column).to_numpy() for column in ("step", "attempt"))
             found.append({
-                "mix": ref, "run": run, "steps": len(set(steps.tolist())),
+                "mix": reader.ref, "run": run, "steps": len(set(steps.tolist())),
                 "last_step": int(steps.max()) if len(steps) else None, "attempts": len(set(attempts.tolist())),
                 "samples": facts["samples"], "records": facts["records"],
                 "lost": len(facts["lost"]), "repeated": len(facts["repeated"]),

@@ -49,6 +49,9 @@ FIELDS = pa.schema(
 )
 HEAD = b"strata"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+GRADIENTS = {"": "own_gradient", "full": "gradient", "output_layer": "output_gradient"}
+"""What the gradient norms of a ledger are of, and what their columns are called: nobody said, all weights of the model, the
+weight of its output layer."""
 
 
 class Ledger:
@@ -64,7 +67,10 @@ class Ledger:
         world: int = 1,
         begin: dict[str, Any] | int = 0,
         folder: str | Path | None = None,
+        gradients: str = "",
     ) -> None:
+        if gradients not in GRADIENTS:
+            raise BadInput(f"gradients are norms of full or output_layer, not of {gradients!r}")
         if not NAME.fullmatch(run):
             raise BadInput(f"run {run!r} names a folder: letters, digits, dots, dashes, at most 64")
         if attempt < 1 or world < 1 or not 0 <= rank < world:
@@ -78,6 +84,9 @@ class Ledger:
             "mix": reader.ref, "lock": reader.digest, "run": run, "attempt": attempt, "rank": rank, "world": world,
             "begin": place,
         }  # fmt: skip
+        self.gradients = gradients
+        if gradients:
+            head["gradients"] = gradients
         try:
             target.mkdir(parents=True, exist_ok=True)
             self._file = open(self.path, "xb", buffering=0)  # noqa: SIM115
@@ -214,6 +223,18 @@ def read_run(reader: MixReader, run: str, *, superseded: bool = False) -> pa.Tab
             "run", run, runs_of(reader), f"record it with a Ledger, or `strata ledger add {reader.ref} FILES`"
         )
     return survivors([read_file(path) for path in paths], reader, superseded=superseded)
+
+
+def gradients_of(reader: MixReader, run: str) -> str:
+    """What the gradient norms of a run are of, as its ledgers say: "full", "output_layer", or "" where none says."""
+    kinds = {
+        head["gradients"]
+        for path in folder_of(reader, run).glob("*.arrows")
+        if "gradients" in (head := read_file(path)[0])
+    }
+    if len(kinds) > 1:
+        raise BadInput(f"run {run} has gradient norms of {' and '.join(sorted(kinds))}; name runs of two kinds apart")
+    return next(iter(kinds), "")
 
 
 def survivors(

@@ -15,7 +15,7 @@ from catalog import states
 from catalog.errors import BadInput
 from catalog.meta.models import ColumnRecord, Dataset, Edge, Recipe, new_id
 from catalog.pull.layout import digest_of
-from catalog.pull.ledger import audit, goes_on, read_run, runs_of, write_copy
+from catalog.pull.ledger import GRADIENTS, audit, goes_on, gradients_of, read_run, runs_of, write_copy
 from catalog.statistics import column_statistics, keep_facts
 from catalog.store.columns import attach, find, row_ids
 from catalog.store.publish import publish
@@ -31,7 +31,8 @@ OUTPUTS = {"seen": pa.int32(), "step_last": pa.int64(), "loss_first": pa.float32
 
 
 def add_ledger(cat: Catalog, ref: str, files: Sequence[str | Path] = (), *, run: str | None = None) -> dict[str, Any]:
-    """Turn ledgers of a mix into columns of its datasets: seen_RUN, step_last_RUN, loss_first_RUN, loss_last_RUN.
+    """Turn ledgers of a mix into columns of its datasets: seen_RUN, step_last_RUN, loss_first_RUN, loss_last_RUN, and
+    where gradient norms were recorded gradient_first_RUN, gradient_last_RUN (output_gradient_... of the output layer's).
 
     files: ledgers written elsewhere; without any, those of the home. The same records again change nothing.
     """
@@ -101,20 +102,25 @@ def _publish(cat: Catalog, reader: MixReader, run: str, identity: str, held: pa.
         dataset = session.get(Dataset, identity)
     assert dataset is not None
     rows, values = per_row(reader, held)
-    recipe = {"lock": reader.digest, "run": run, "mix": reader.ref}
-    content = [rows.tobytes().hex(), *(values[name].tobytes().hex() for name in OUTPUTS)]
+    recipe, outputs = {"lock": reader.digest, "run": run, "mix": reader.ref}, dict(OUTPUTS)
+    if "gradient_first" in values:
+        recipe["gradients"] = gradients_of(reader, run)
+        named = GRADIENTS[recipe["gradients"]]
+        for when in ("first", "last"):
+            values[f"{named}_{when}"], outputs[f"{named}_{when}"] = values[f"gradient_{when}"], pa.float32()
+    content = [rows.tobytes().hex(), *(values[name].tobytes().hex() for name in outputs)]
     fingerprint = digest_of([SCORER, recipe, content])
     known = [column.alias for column in cat.columns(dataset.name) if column.fingerprint == fingerprint]
     if known:
         return [f"{dataset.name}.{alias}" for alias in sorted(known)]
     tail = fingerprint[:8]
-    names, state = {name: f"{name}__{tail}" for name in OUTPUTS}, f"{SCORER}__state__{tail}"
-    fields = pa.schema([*(pa.field(names[n], kind) for n, kind in OUTPUTS.items()), pa.field(state, pa.uint8())])
+    names, state = {name: f"{name}__{tail}" for name in outputs}, f"{SCORER}__state__{tail}"
+    fields = pa.schema([*(pa.field(names[n], kind) for n, kind in outputs.items()), pa.field(state, pa.uint8())])
     lance, measured = cat.lance(dataset.name, dataset.lance_version), {}
     files = []
     for fragment in lance.get_fragments():
         at, there = find(rows, row_ids(fragment).astype(np.int64))
-        arrays = [_column(values[name][at], there, kind) for name, kind in OUTPUTS.items()]
+        arrays = [_column(values[name][at], there, kind) for name, kind in outputs.items()]
         arrays.append(pa.array(np.where(there, states.VALUE, states.UNDEFINED).astype(np.uint8)))
         batch = pa.RecordBatch.from_arrays(arrays, schema=fields)
         files.append(write_column_file(lance.uri, cat.settings.storage, fields, [batch], fragment=fragment.fragment_id,
@@ -135,7 +141,7 @@ def _publish(cat: Catalog, reader: MixReader, run: str, identity: str, held: pa.
             alias = f"{alias}_{tail[:4]}" if alias in taken else alias
             column = ColumnRecord(
                 dataset_id=current.id, alias=alias, physical=physical, state=state, fingerprint=fingerprint,
-                scorer=SCORER, output=output, type=str(OUTPUTS[output]), scope="population", population=reader.ref,
+                scorer=SCORER, output=output, type=str(outputs[output]), scope="population", population=reader.ref,
                 run_id=run_id,
             )  # fmt: skip
             keep_facts(column, measured[physical])
@@ -154,18 +160,15 @@ def _column(values: np.ndarray, there: np.ndarray, kind: pa.DataType) -> pa.Arra
 
 
 def per_row(reader: MixReader, held: pa.Table) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Sorted row ids of one dataset, and for each: times seen, last step, first and last loss.
+    """Sorted row ids of one dataset, and for each: times seen, last step, first and last loss, and gradient norm if held.
 
-    Pieces of one document in one epoch are one serving; its loss is the mean over their tokens.
+    Pieces of one document in one epoch are one serving; its loss, and its norm, is the mean over their tokens.
     """
     index, step = held.column("index").to_numpy(), held.column("step").to_numpy()
     row = reader.layout.locate(index).row.astype(np.int64)
-    loss = held.column("loss").to_numpy(zero_copy_only=False).astype(np.float64)
-    weight = held.column("tokens").fill_null(1).to_numpy().astype(np.float64) * ~np.isnan(loss)
     serving, of = np.unique(index, return_inverse=True)  # one index is one serving of its row
-    total = np.bincount(of, weight * np.nan_to_num(loss))
-    with np.errstate(invalid="ignore"):
-        mean = total / np.bincount(of, weight)
+    tokens = held.column("tokens").fill_null(1).to_numpy().astype(np.float64)
+    loss, gradient = (_of_serving(held.column(name), tokens, of) for name in ("loss", "gradient"))
     last = np.zeros(len(serving), np.int64)
     np.maximum.at(last, of, step)
     row_of = np.zeros(len(serving), np.int64)
@@ -173,10 +176,20 @@ def per_row(reader: MixReader, held: pa.Table) -> tuple[np.ndarray, dict[str, np
     order = np.lexsort((serving, last, row_of))
     rows, begins, counts = np.unique(row_of[order], return_index=True, return_counts=True)
     ends = begins + counts - 1
-    return rows, {
-        "seen": counts.astype(np.int32), "step_last": last[order][ends],
-        "loss_first": mean[order][begins].astype(np.float32), "loss_last": mean[order][ends].astype(np.float32),
-    }  # fmt: skip
+    found = {"seen": counts.astype(np.int32), "step_last": last[order][ends]}
+    for name, mean in (("loss", loss), ("gradient", gradient)):
+        if name == "loss" or not np.isnan(mean).all():
+            found[f"{name}_first"] = mean[order][begins].astype(np.float32)
+            found[f"{name}_last"] = mean[order][ends].astype(np.float32)
+    return rows, found
+
+
+def _of_serving(column: pa.ChunkedArray, tokens: np.ndarray, of: np.ndarray) -> np.ndarray:
+    """Mean over the tokens of each serving; NaN where nothing is known."""
+    values = column.to_numpy(zero_copy_only=False).astype(np.float64)
+    weight = tokens * ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return np.bincount(of, weight * np.nan_to_num(values)) / np.bincount(of, weight)
 
 
 def who(cat: Catalog, sample_id: str) -> list[dict[str, Any]]:

@@ -23,8 +23,9 @@ from catalog.testing import append_texts, sentences, tiny_tokenizer
 
 pytestmark = pytest.mark.slow
 SCRIPT = Path(__file__).with_name("ddp_train.py")
-SAME = 1e-6
-"""Largest difference of a step's mean loss, relative to the curve's mean, that the order of sums explains."""
+SAME = 1e-5
+"""Largest difference of a step's mean loss, relative to the curve's mean, that the order of sums explains: 8e-7 was seen
+(float32, 50 steps, 1 to 4 ranks), and 2 of a resume that is wrong."""
 
 
 def launch(home, folder, world, attempt, run="run", die_at=0, **more):
