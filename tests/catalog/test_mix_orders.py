@@ -1,6 +1,7 @@
 """Orders of a stage: sorted, folded, softened, bucketed, by blocks; the same rows, rearranged inside every epoch."""
 
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -217,13 +218,17 @@ def test_an_order_rearranges_the_items_of_its_range_only(values, way, direction,
         elif "buckets" in way:
             size, expected = way["buckets"], sorted(ranks)
             runs = [sorted(expected[at : at + size]) for at in range(0, len(expected), size)]
-            tail, at = [], 0
-            while at < len(ranks):  # the short run may come anywhere
-                fits = [n for n in (size, len(ranks) % size) if n and sorted(ranks[at : at + n]) in runs]
-                assert fits
-                runs.remove(sorted(ranks[at : at + fits[0]]))
-                at += fits[0]
-            assert not tail and not runs
+            short, whole_runs = len(ranks) % size, len(ranks) // size
+            cuts = (
+                [
+                    [0, *(size * (n + 1) - (size - short) * (n >= turn) for n in range(whole_runs + 1))]
+                    for turn in range(whole_runs + 1)
+                ]
+                if short
+                else [[size * n for n in range(whole_runs + 1)]]
+            )  # the short run may come anywhere
+            found = [sorted(sorted(ranks[a:b]) for a, b in pairwise(cut)) for cut in cuts]
+            assert sorted(runs) in found
         else:
             assert ranks == [key for offset in range(folds) for key in sorted(ranks)[offset::folds]]
 
