@@ -19,6 +19,7 @@ from catalog.meta.models import Mix
 from catalog.mixes.budget import Supply
 from catalog.mixes.copies import with_copies
 from catalog.mixes.orders import STEP, by_position, epochs, order_items
+from catalog.mixes.origins import origin_facts
 from catalog.mixes.parts import FoundPart, find_parts, licence_counts, scan
 from catalog.mixes.rounds import with_rounds
 from catalog.mixes.spec import OrderSpec, Spec, label, part_name
@@ -114,6 +115,7 @@ def seal_lock(cat: Catalog, lock: dict[str, Any], layout: Layout, parts: list[Fo
     """The lock with its order digest, its witnesses and its own digest."""
     datasets = {found.found.dataset.id: found.found.dataset for found in parts}
     tables = {name: open_table(cat.table_uri(d), d.lance_version, cat.settings.storage) for name, d in datasets.items()}
+    lock = {**lock, **origin_facts(lock, [found.found.dataset.tier for found in parts])}
     lock = {**lock, **sealed(layout, [tables[found.found.dataset.id] for found in parts])}
     return {**lock, "digest": digest_of(lock)}
 

@@ -12,6 +12,7 @@ from sqlmodel import select
 from catalog.errors import Busy, NameTaken, Refused
 from catalog.meta.models import Edge, Mix, Name, Run, new_id, now
 from catalog.mixes.lock import Draft, draft, look_up
+from catalog.mixes.origins import origins_line, refuse_unexpected
 from catalog.mixes.outlook import refusal, repetition
 from catalog.mixes.reads import advice
 from catalog.mixes.spec import Spec, load_spec
@@ -38,6 +39,7 @@ def preview(cat: Catalog, spec: str | Path | dict[str, Any] | Spec) -> dict[str,
     made = draft(cat, found.spec, found)
     try:
         refuse_blocked(made.lock)
+        refuse_unexpected(made.lock)
     except Refused as error:
         refused.append(str(error))
     held = summary(made.lock)
@@ -66,6 +68,7 @@ def summary(lock: dict[str, Any]) -> dict[str, Any]:
         **({"revises": lock["revises"][0]} if "revises" in lock else {}),
         "parts": rows,
         **({"stages": [_stage(stage) for stage in lock["stages"]]} if "stages" in lock else {}),
+        **origins_line(lock),
         "licences": lock["licences"],
         "contamination": {
             "verdict": lock["contamination"]["verdict"],
@@ -93,6 +96,7 @@ def publish(cat: Catalog, spec: str | Path | dict[str, Any] | Spec, actor: str |
 def record(cat: Catalog, made: Draft, actor: str | None, started: str) -> Mix:
     """Write the side files of a draft, then its mix, run and edges in one transaction."""
     refuse_blocked(made.lock)
+    refuse_unexpected(made.lock)
     for rows in made.row_sets:
         save(rows, cat.settings.locks)
     for held in made.orders:

@@ -31,6 +31,7 @@ from catalog.refs import check_name, parse_ref
 
 MOST_PARTS = 1024
 MOST_STAGES = 256
+ORIGINS = ("natural", "rephrased", "generated")
 
 
 class Part(BaseModel):
@@ -48,6 +49,9 @@ class Part(BaseModel):
     tokens: int | None = None
     max_epochs: float = 1.0
     copies: str | None = None  # a selector's column of copies: each row is served so many times
+    origin: Literal["natural", "rephrased", "generated"] | None = (
+        None  # how its text was made; see catalog/mixes/origins.py
+    )
     sample_weight: str | None = None  # column that weighs its samples in the loss; delivered with every batch
 
 
@@ -139,6 +143,7 @@ class Spec(BaseModel):
     stages: list[Stage] | None = None
     use: str | None = None  # what the mix is for; see catalog/licences.py. A licence that does not go with it blocks
     waive: list[Waiver] | None = None
+    expect: dict[Literal["natural", "rephrased", "generated", "synthetic"], tuple[float, float]] | None = None  # shares
     sample_weight: str | None = None  # for parts that name none
     rs2: Rounds | None = None  # spelt out as stages, as is `dropout`
     dropout: Dropout | None = None
@@ -213,6 +218,9 @@ def _checked(spec: Spec) -> Spec:
     check_name(spec.name)
     if spec.use is not None:
         check_use(spec.use)
+    for name, (low, high) in (spec.expect or {}).items():
+        if not 0 <= low <= high <= 1:
+            raise BadInput(f"mix {spec.name}: expect: {name}: [{low:g}, {high:g}] is no range of shares within 0 and 1")
     if spec.waive and spec.use is None:
         raise BadInput(
             f"mix {spec.name}: a waiver stands against a use, and none is said; add use: commercial or another"
