@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import JSON, BigInteger, Column, LargeBinary, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, Column, Index, LargeBinary, Text, UniqueConstraint
 from sqlmodel import Field, SQLModel
 
 
@@ -246,7 +246,13 @@ class Tag(SQLModel, table=True):
 
 
 class Grade(SQLModel, table=True):
-    """A judgement by a person or a model on a sample under a rubric."""
+    """A judgement by a person or a model on a sample under a rubric. Never deleted: a later one supersedes it."""
+
+    __table_args__ = (
+        Index("ix_grade_once", "slot_id", "grader", "act", "name", "target", "revision", unique=True),
+        Index("ix_grade_item", "campaign_id", "item", "grader"),
+        Index("ix_grade_grader", "campaign_id", "grader", "created"),
+    )
 
     id: str = Field(default_factory=new_id, primary_key=True)
     sample_id: str = Field(index=True)
@@ -258,6 +264,95 @@ class Grade(SQLModel, table=True):
     suggestion: bool = False
     note: str = ""
     created: str = Field(default_factory=now)
+    campaign_id: str | None = None  # these are of grades that a campaign asked for
+    slot_id: str | None = None
+    item: int | None = Field(default=None, sa_column=Column(BigInteger))  # rank in the queue; below 0: planted
+    act: str = "grade"  # grade, skip, final
+    name: str = ""  # scale or label of the rubric
+    target: str = ""  # "": the whole sample; "turn:2", "span:10-25"
+    other: str | None = None  # second sample of a pair
+    number: float | None = None  # the value of a scale
+    seconds: float | None = None
+    revision: int = 1
+    superseded: str | None = None  # when
+
+
+class Campaign(SQLModel, table=True):
+    """Grading by people: which samples, in which frozen order, under which rubric, how many graders each."""
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    name: str = Field(unique=True)
+    kind: str = "single"  # single, pair
+    dataset_id: str = Field(index=True)
+    ref: str  # "web@v3"
+    rubric: dict = _json()
+    rubric_digest: str
+    recipe: dict = _json()  # where, order, seed, columns: how the queue was made
+    target: str = "sample"  # sample, turn, span
+    graders: int = 1  # wanted for each item
+    gold_every: int = 0  # every so many items a planted one; 0: none
+    hold: float = 1800.0  # seconds an item stays with who took it
+    items: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    frontier: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))  # first item nobody has touched
+    actor: str = ""
+    note: str = ""
+    closed: str | None = None
+    created: str = Field(default_factory=now)
+
+
+class GradeQueue(SQLModel, table=True):
+    """A piece of the frozen order of a campaign: row ids, eight bytes each, two for a pair."""
+
+    __tablename__ = "gradequeue"  # type: ignore[assignment]
+
+    campaign_id: str = Field(primary_key=True)
+    piece: int = Field(primary_key=True)
+    body: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class GradeSlot(SQLModel, table=True):
+    """A place for one grader at one item that somebody has touched."""
+
+    __tablename__ = "gradeslot"  # type: ignore[assignment]
+    __table_args__ = (
+        UniqueConstraint("campaign_id", "item", "place"),
+        Index("ix_gradeslot_open", "campaign_id", "status", "item"),
+        Index("ix_gradeslot_grader", "campaign_id", "grader", "item"),
+    )
+
+    id: str = Field(default_factory=new_id, primary_key=True)
+    campaign_id: str
+    item: int = Field(sa_column=Column(BigInteger, nullable=False))
+    place: int
+    status: str = "open"  # open, taken, graded, gone
+    grader: str | None = None
+    taken: str | None = None
+    expires: str | None = None
+
+
+class GradeGold(SQLModel, table=True):
+    """A planted item whose answer is known."""
+
+    __tablename__ = "gradegold"  # type: ignore[assignment]
+    __table_args__ = (UniqueConstraint("campaign_id", "row_id"),)
+
+    campaign_id: str = Field(primary_key=True)
+    item: int = Field(primary_key=True)  # -1, -2 ...
+    row_id: int = Field(sa_column=Column(BigInteger, nullable=False))
+    sample_id: str
+    answer: dict = _json()
+    actor: str = ""
+    created: str = Field(default_factory=now)
+
+
+class GradeCursor(SQLModel, table=True):
+    """Below this item nothing is open that the grader has not seen."""
+
+    __tablename__ = "gradecursor"  # type: ignore[assignment]
+
+    campaign_id: str = Field(primary_key=True)
+    grader: str = Field(primary_key=True)
+    item: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
 
 
 class Token(SQLModel, table=True):
