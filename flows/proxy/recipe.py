@@ -62,6 +62,7 @@ class Recipe(BaseModel):
     start: str = Field("", description="name of a proxy model to go on from, with its optimizer")
     checkpoint_every: int = Field(200, ge=1, description="steps between checkpoints; changes no number")
     traces: bool = Field(False, description="keep the loss of every sample that was trained on")
+    trajectory: int = Field(0, ge=0, le=1000, description="checkpoints at which the loss of every row is measured")
 
     @model_validator(mode="after")
     def _within(self) -> Recipe:
@@ -74,13 +75,19 @@ class Recipe(BaseModel):
         return max(1, self.tokens // (self.context * self.batch))
 
     @property
+    def milestones(self) -> list[int]:
+        """Steps after which the loss of every row is measured: evenly spread, the last at the end."""
+        return sorted({-(-self.steps * k // self.trajectory) for k in range(1, self.trajectory + 1)})
+
+    @property
     def peak(self) -> float:
         return (self.rate or SIZES[self.size][3]) * (REDUCED if self.reduced else 1.0)
 
     @property
     def digest(self) -> str:
         """Equal for runs that differ in nothing but the mix and the seed."""
-        body = self.model_dump(exclude={"seed", "checkpoint_every", "traces"})
+        hidden = {"seed", "checkpoint_every", "traces"} | (set() if self.trajectory else {"trajectory"})
+        body = self.model_dump(exclude=hidden)
         return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     def rate_at(self, step: int) -> float:

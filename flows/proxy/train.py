@@ -82,7 +82,15 @@ def train(
         run.resume(cat)
         if run.step:
             say(f"resumes at step {run.step} of {recipe.steps}")
-        run.to_the_end(tick)
+
+        def measure_rows(step: int) -> None:
+            from flows.proxy.traces import measure
+
+            path = folder / "trajectory" / f"{step:08d}.parquet"
+            if not path.exists():
+                measure(cat, stream.reader.lock, model, recipe, tokens, path, device, tick)
+
+        run.to_the_end(tick, measure_rows)
         results = {f"loss/{name}": evaluate(model, windows, device) for name, windows in sets.items()}
         results["loss/mean"] = float(np.mean(list(results.values())))
         if run.losses:
@@ -110,12 +118,17 @@ class _Run:
             lr=recipe.peak, betas=(0.9, 0.95),
         )  # fmt: skip
 
-    def to_the_end(self, tick: Tick) -> None:
+    def to_the_end(self, tick: Tick, measure: Callable[[int], None]) -> None:
         """All steps that are left, unless somebody stops the run or it diverges."""
         recipe = self.recipe
+        milestones = set(recipe.milestones)
         try:
             tick(self.step)
-            while self.step < recipe.steps and not self.diverged:
+            while True:
+                if self.step in milestones:  # first: a run may have been stopped while it measured
+                    measure(self.step)
+                if self.step >= recipe.steps or self.diverged:
+                    break
                 self.advance()
                 tick(1)
                 if self.step % recipe.checkpoint_every == 0 and self.step < recipe.steps:
@@ -283,6 +296,22 @@ def token_losses(model: Any, inputs: Any) -> Any:
         logits.reshape(-1, logits.shape[-1]), inputs[:, 1:].reshape(-1), reduction="none"
     )
     return flat.view(inputs.shape[0], -1)
+
+
+def sample_losses(model: Any, documents: list[np.ndarray], end: int, context: int, device: str) -> list[float]:
+    """Mean loss of a token of each document with its end, cut at `context` tokens; NaN where nothing is predicted."""
+    import torch
+
+    model.eval()
+    pieces = [np.append(document[: context - 1], end) if len(document) < context else document[:context]
+              for document in documents]  # fmt: skip
+    width = max(2, *(len(piece) for piece in pieces)) if pieces else 2
+    inputs = np.full((len(pieces), width), end, np.int64)
+    for row, piece in enumerate(pieces):
+        inputs[row, : len(piece)] = piece  # what is filled up comes after: a causal model does not see it
+    with torch.no_grad():
+        each = token_losses(model, torch.from_numpy(inputs).to(device)).double().cpu().numpy()
+    return [float(row[: len(p) - 1].mean()) if len(p) > 1 else math.nan for row, p in zip(each, pieces, strict=True)]
 
 
 def evaluate(model: Any, windows: np.ndarray, device: str = "cpu", batch: int = 32) -> float:

@@ -82,7 +82,7 @@ GROUPS: list[tuple[str, str, str, list[tuple[str, Callable[..., Any]]]]] = [
     ("Train", "mix", "Freeze what is trained on by a lock.",
      [("weights", mix.weights), ("split", mix.split), ("publish", mix.publish), ("revise", mix.revise), ("preview", mix.preview), ("list", mix.list_mixes), ("show", mix.show), ("diff", mix.diff), ("key", mix.key), ("sign", mix.sign), ("verify", mix.verify)]),
     ("Train", "trial", "Train proxy models on mixes, record what came of it, and compare.",
-     [("add", trial.add), ("design", trial.design), ("run", trial.run), ("doremi", trial_recipes.doremi), ("skills", trial_recipes.skills), ("anneal", trial_recipes.anneal), ("list", trial.list_), ("show", trial.show), ("compare", trial.compare)]),
+     [("add", trial.add), ("design", trial.design), ("run", trial.run), ("doremi", trial_recipes.doremi), ("skills", trial_recipes.skills), ("anneal", trial_recipes.anneal), ("traces", trial_recipes.traces), ("list", trial.list_), ("show", trial.show), ("compare", trial.compare)]),
     ("Train", "ledger", "What runs were served, and what they lost on it.",
      [("add", ledger.add), ("show", ledger.show), ("curves", ledger.curves), ("who", ledger.who)]),
     ("Run", "server", "The home's Prefect server and its workers.",

@@ -1,4 +1,4 @@
-"""strata trial doremi|skills|anneal: methods that train in the laboratory, here or on a Prefect worker."""
+"""strata trial doremi|skills|anneal|traces: methods that train in the laboratory, here or on a Prefect worker."""
 
 from __future__ import annotations
 
@@ -176,3 +176,18 @@ def anneal(
         return
     columns = ["mix", "against", "seeds", "subject", "other", "difference", "low", "high", "detectable", "verdict"]
     emit(json, done["answer"], lambda: table(done["answer"], columns))
+
+
+def traces(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model trained with --param trajectory=N.")],
+    json: Json = False,
+) -> None:
+    """Turn the losses of every row at the checkpoints of a proxy run into a column: a list of numbers a row.
+
+    Example: strata trial run pretrain@v1 --size 1m --param trajectory=8
+             strata trial traces pretrain-v1-1m-8f31c2aa-s0
+    """
+    from flows.proxy.traces import publish_traces
+
+    held = publish_traces(opened(), model)
+    emit(json, held, lambda: table(held, ["dataset", "column", "rows", "steps"]))
