@@ -8,6 +8,7 @@ from catalog.errors import BadInput, Corrupt, NotFound
 from catalog.meta.models import Dataset
 from catalog.mixes import publish, revise
 from catalog.testing import append_texts, attach_columns, sentences, tiny_tokenizer
+from flows.selecting import select
 
 WEB, CHAT = 70, 25
 
@@ -204,3 +205,18 @@ def test_a_column_that_is_gone_is_named(store):
     ) as caught:
         store.mix("m")
     assert "\n" not in str(caught.value)
+
+
+def test_weights_of_a_selector_arrive_with_its_rows(store):
+    """Rows drawn with unequal chances bring 1 / chance, so that weighed sums estimate those of all rows."""
+    made = select(store, "drawn", "web", "subsample", 35, params={"by": "grade", "weights": "inverse"}, seed=4)
+    column = next(c.alias for c in store.columns("web") if c.output == "weight")
+    assert column == "weight_drawn_v1" and made.name == "drawn"
+    publish(store, {"name": "s", "parts": [{"selection": "drawn", "sample_weight": column}]})
+    batch = store.mix("s").take(range(len(store.mix("s"))), ["grade", column])
+    weights, grades = batch.column("sample_weight").to_numpy(), batch.column("grade").to_numpy()
+    assert weights.tolist() == batch.column(column).to_pylist() and weights.min() >= 1
+    free = weights > 1
+    assert free.sum() > 9 and np.ptp((weights * grades)[free]) < 1e-4, "1 / chance, and chance grows with the grade"
+    every = store.sql("select sum(grade) n from web").rows()[0]["n"]
+    assert float((weights * grades).sum()) == pytest.approx(float(every), rel=0.35)
