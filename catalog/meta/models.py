@@ -346,13 +346,15 @@ class GradeGold(SQLModel, table=True):
 
 
 class GradeCursor(SQLModel, table=True):
-    """Below this item nothing is open that the grader has not seen."""
+    """Where a grader is: below `item` nothing is open that the grader has not seen."""
 
     __tablename__ = "gradecursor"  # type: ignore[assignment]
 
     campaign_id: str = Field(primary_key=True)
     grader: str = Field(primary_key=True)
     item: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    served: int = 0  # items of the queue that were given to the grader
+    golds: int = 0  # planted ones
 
 
 class Token(SQLModel, table=True):

@@ -90,6 +90,8 @@ def upgrade() -> None:
         sa.Column("campaign_id", sa.String(), nullable=False),
         sa.Column("grader", sa.String(), nullable=False),
         sa.Column("item", sa.BigInteger(), nullable=False),
+        sa.Column("served", sa.Integer(), nullable=False),
+        sa.Column("golds", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("campaign_id", "grader"),
     )
 
