@@ -35,6 +35,9 @@ VIEWS = {
     "flows": "/flows?dataset=web&scorer=langid",
     "sql": "/sql?q=SELECT+source,count(*)+AS+rows+FROM+web+GROUP+BY+1",
     "mixes": "/mixes",
+    "history": "/mixes?tab=history",
+    "editor": "/mixes?mix=new",
+    "what_if": "/mixes?mix=new&view=weights",
 }
 
 
@@ -106,7 +109,7 @@ def test_every_view_draws_in_both_themes_without_overflow(browser, address, them
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     for name, path in VIEWS.items():
-        if theme == "dark" and name in ("card", "lineage", "flows"):
+        if theme == "dark" and name in ("card", "lineage", "flows", "history", "what_if"):
             continue
         settled(page, address + path)
         assert page.locator("[role=alert].sx-note").count() == 0, name
@@ -157,3 +160,16 @@ def test_a_scorer_is_chosen_and_its_plan_appears(page, address):
     page.click(".sx-pick-row:has-text('text_length')")
     page.wait_for_url("**scorer=text_length**")
     page.wait_for_selector("text=strata score web text_length")
+
+
+def test_a_preview_follows_what_is_written_and_a_mistake_is_one_line(page, address):
+    settled(page, address + "/mixes?mix=new")
+    page.fill("textarea", "name: twice\ntotal: 90\nparts: [{dataset: web, weight: 1, max_epochs: 2}]")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector("text=29 rows, up to 2×")
+    page.fill("textarea", "name: twice\ntotal: 900\nparts: [{dataset: web, weight: 1, max_epochs: 2}]")
+    page.click("nav.sx-tabs >> text=What if")  # leaving the box takes what is written
+    page.wait_for_url("**view=weights**")
+    page.click("nav.sx-tabs >> text=Preview")
+    page.wait_for_selector("[role=alert] >> text=is short of 778 samples")
+    assert page.locator("[role=alert].sx-note").count() == 1

@@ -55,7 +55,7 @@ def compose(cat: Catalog) -> None:
     shell.show(shell.title("New mix", "a spec is frozen by a lock: row sets, counts, order and verdicts"))
     with shell.guarded():
         _begin(cat)
-    left, right = st.columns([1, 1.5], gap="medium")
+    left, right = st.columns([1, 1.7], gap="medium")
     with left:
         st.text_area("Spec (YAML)", key="mix_spec", height=400)
         one, two, _ = st.columns([1, 1, 0.6], gap="small")
@@ -109,44 +109,33 @@ def _look(cat: Catalog, text: str, asked: bool) -> None:
 
 def previewed(held: Mapping[str, Any]) -> Markup:
     """What publishing would lock, or why it would refuse and how much each part is short."""
-    strip = [
-        ("samples", count(held["samples"])),
-        ("tokens", compact(held["tokens"])),
-        ("order", lock.order_words(held["order"]) if "stages" not in held else plural(len(held["stages"]), "stage")),
-        ("licences", verdicts.licence_chip(held["licences"])),
-        ("contamination", verdicts.contamination_chip(held["contamination"])),
-    ]
+    order = lock.order_words(held["order"]) if "stages" not in held else plural(len(held["stages"]), "stage")
+    strip = [("samples", count(held["samples"])), ("tokens", compact(held["tokens"])), ("order", order)]
+    chips = [verdicts.licence_chip(held["licences"]), verdicts.contamination_chip(held["contamination"])]
     parts, short = held["parts"], any(item["shortfall"] for item in held["parts"])
-    heads = [
-        "part",
-        "filter",
-        "rows",
-        "tokens",
-        "samples",
-        "share",
-        "epochs",
-        "repetition",
-        *(["short of"] if short else []),
-    ]
+    heads = ["part", "rows", "tokens", "samples", "share", "epochs", "repetition", *(["short of"] if short else [])]
     rows = [_part(at, item, short) for at, item in enumerate(parts)]
     coloured = [(at, item["part"], item["share"]) for at, item in enumerate(parts)]
-    body = table(heads, rows, numeric=(2, 3, 4, 5, 6), nowrap=(0,))
     return h(
         "div",
         [shell.refusal(BadInput(line)) for line in held["refused"]],
-        facts(strip, large=2),
-        h("div", lock.share_bar(coloured, "margin-bottom:10px"), body),
+        h("div", facts(strip, large=2), h("div", chips, cls="sx-wrap"), cls="sx-row"),
+        h(
+            "div",
+            lock.share_bar(coloured, "margin-bottom:10px"),
+            table(heads, rows, numeric=(1, 2, 3, 4, 5), nowrap=(6, 7)),
+        ),
         _stages(held["stages"]) if "stages" in held else None,
-        _blocked(held["licences"]),
+        _blocked(held["licences"], any("is blocked by" in line for line in held["refused"])),
         _notes(held),
         cls="sx-stack",
     )
 
 
 def _part(at: int, item: Mapping[str, Any], short: bool) -> tuple[Any, ...]:
+    where = h("div", item["where"], cls="sx-mono sx-soft") if item["where"] else None
     return (
-        h("div", lock.swatch(at), item["part"], cls="sx-row"),
-        lock.filter_text(item["where"]),
+        h("div", h("div", lock.swatch(at), item["part"], cls="sx-row"), where),
         count(item["rows"]),
         compact(item["tokens"]),
         count(item["samples"]),
@@ -162,7 +151,9 @@ def _repetition(rows: int, epochs: float) -> Markup:
     if not rows:
         return h("span", "none", cls="sx-faint")
     times = max(2, math.ceil(epochs))
-    return h("span", f"{plural(rows, 'row')}, up to {times} times", cls="sx-warn")
+    return h(
+        "span", f"{plural(rows, 'row')}, up to {times}×", cls="sx-warn", title=f"{count(rows)} rows come more than once"
+    )
 
 
 def _short(item: Mapping[str, Any]) -> Markup:
@@ -196,9 +187,10 @@ def _stages(stages: list[dict[str, Any]]) -> Markup:
     )
 
 
-def _blocked(held: Mapping[str, Any]) -> Markup | None:
-    """Rows that stand against the use; publishing would refuse them."""
-    if not held.get("blocked"):
+def _blocked(held: Mapping[str, Any], told: bool) -> Markup | None:
+    """Rows that stand against the use. told: a refusal names the first already."""
+    blocked = held.get("blocked") or []
+    if not blocked or (told and len(blocked) == 1):
         return None
     rows = [
         (
@@ -208,14 +200,11 @@ def _blocked(held: Mapping[str, Any]) -> Markup | None:
             entry["why"],
             h("span", entry["find"], cls="sx-mono"),
         )
-        for entry in held["blocked"]
+        for entry in blocked
     ]
+    body = table(["blocked", "licence", "rows", "because", "the rows"], rows, numeric=(2,), nowrap=(0, 1))
     about = "Publishing will refuse these rows: leave them out by the filter, change the use, or waive them by name and reason."
-    return h(
-        "div",
-        table(["blocked", "licence", "rows", "because", "the rows"], rows, numeric=(2,), nowrap=(0, 1)),
-        h("div", about, cls="sx-warn", style="margin-top:6px;font-size:12.5px"),
-    )
+    return h("div", body, None if told else h("div", about, cls="sx-warn", style="margin-top:6px;font-size:12.5px"))
 
 
 def _notes(held: Mapping[str, Any]) -> Markup | None:

@@ -137,7 +137,7 @@ def _answer(found: Any, now: dict[str, float], asked: dict[str, Any]) -> Markup:
             h("div", share(row["weight"]), bar(row["weight"]), style="display:grid;gap:3px"),
             share(now[row["part"]]) if row["part"] in now else "–",
             share(row["proportional"]),
-            f"{row['epochs']:.3g}" if row["epochs"] is not None else "–",
+            _epochs(row),
         )
         for at, row in enumerate(found.rows)
     ]
@@ -151,6 +151,14 @@ def _answer(found: Any, now: dict[str, float], asked: dict[str, Any]) -> Markup:
         panel("What the method says", pairs(list(_flat(report)))) if report else None,
         cls="sx-stack",
     )
+
+
+def _epochs(row: dict[str, Any]) -> Any:
+    from flows.mixing import LEAST
+
+    if row["weight"] < LEAST:
+        return h("span", "left out", cls="sx-faint")
+    return f"{row['epochs']:.3g}" if row["epochs"] is not None else "–"
 
 
 def _outcome(found: Any, now: dict[str, float], asked: dict[str, Any]) -> Markup:

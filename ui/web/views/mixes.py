@@ -294,7 +294,7 @@ def page() -> None:
     if wanted and wanted != "new" and "@" not in wanted and wanted in held:
         wanted = f"{wanted}@v{held[wanted][0].version}"
     chosen = wanted or next(iter(every))
-    left, right = st.columns([1, 3.4], gap="medium")
+    left, right = st.columns([1, 4.4 if chosen == "new" else 3.4], gap="medium")
     with left:
         words = address.text_box("Find a mix", "q", placeholder="part of a name") if len(held) > MANY else ""
         live(menu(held, chosen, words), "mixmenu")
