@@ -2,6 +2,7 @@
 
     python benchmarks/mix_scale.py                    # about a minute; 0.3 GB of side files in a temporary folder
     python benchmarks/mix_scale.py --sorted           # every part ordered by a column: 1.2 GB of stored orders as well
+    python benchmarks/mix_scale.py --packed           # also packed to sequences of 2,048 tokens
 
 The table is virtual: row ids, bitmaps, tombstones and the lock are real and made as publishing makes them, the rows behind
 them do not exist, so that what is measured is what a start costs beyond opening tables and reading rows. Every figure is
@@ -9,6 +10,9 @@ of a fresh process: from its first line (imports included) to the rows of one bl
 out. "resume" starts at a random index; "CPU" is the processor time up to the first block, which a busy machine stretches
 less; memory is the peak of the process, mapped pages included. Row sets are verified against their names at each start,
 as opening a mix does. Not in it: opening the catalog and the tables, and finding the tombstones in a table.
+
+Packed, a start goes on to its first batch of 8 sequences: the tokenizer is opened, a state (window, offset, sequence) is
+loaded, and one window of 1,024 documents is tokenised and packed. Their texts are real and few: row r has text r mod 5,000.
 """
 
 from __future__ import annotations
@@ -82,6 +86,65 @@ def start(folder: Path, at: float, began: float) -> dict[str, float]:
             "rows/s": rate, "items": float(len(layout))}  # fmt: skip
 
 
+class Texts:
+    """Stands for the table: every row id has a text, one of a few thousand."""
+
+    def __init__(self, folder: Path) -> None:
+        import pyarrow as pa
+
+        self.held = pa.ipc.open_file(pa.memory_map(str(folder / "texts.arrow"))).read_all().column("text").chunk(0)
+        self.table, self.array = pa.table, pa.array
+
+    def _take_rows(self, row_ids: list[int], columns: list[str]) -> Any:
+        assert columns == ["text"]
+        return self.table({"text": self.held.take(self.array(np.array(row_ids) % len(self.held)))})
+
+
+def prepare_texts(folder: Path, count: int = 5_000) -> None:
+    import pyarrow as pa
+    from _documents import documents
+
+    table = pa.table({"text": documents(count, copies=0.0)})
+    with pa.OSFile(str(folder / "texts.arrow"), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+
+
+def start_packed(folder: Path, at: float, tokenizer: str, began: float) -> dict[str, float]:
+    """What one process does: open, load a state, then the first batch of sequences."""
+    import pyarrow as pa
+
+    from catalog.pull.layout import Layout
+    from catalog.pull.pack import pack
+    from catalog.pull.reader import MixReader
+    from catalog.pull.sources import Sources
+    from catalog.settings import load_settings
+
+    imported = time.perf_counter() - began
+    lock = {**json.loads((folder / "lock.json").read_text()), "digest": "0" * 64}
+    gone = np.asarray(np.load(folder / "gone.npy", mmap_mode="r"))
+    table: Any = Texts(folder)
+    fields = {"text": ("text", pa.string())}
+    sources = Sources(["big"], [table], [fields], [["text"]], [gone], np.zeros(PARTS, np.int64))
+    reader = MixReader(load_settings(folder / "home"), "big@v1", lock, Layout.from_lock(lock, folder), sources)
+    packed = pack(reader, tokenizer, 2048, end="<|endoftext|>")
+    opened = time.perf_counter() - began
+    window = int(at * (packed.windows - 2))
+    state = {**packed.state(packed.find(0)), "window": window, "offset": 3 if window else 0, "sequence": 70 * window}
+    batch, _ = next(packed.batches(8, place=packed.place_of(state)))
+    ready, spent = time.perf_counter() - began, time.process_time()
+    served, empty = (batch.documents > 0).sum(axis=1), batch.documents == 0
+    assert batch.input_ids.shape == (8, 2048) and (served > 0).all()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return {"imported": imported, "opened": opened, "first block": ready, "cpu": spent, "peak MB": peak,
+            "live": 1 - float(empty.mean()), "rows/s": 0.0, "items": float(len(reader))}  # fmt: skip
+
+
+def bundled() -> str:
+    from flows.models.bundled import folder
+
+    return str(folder("smollm2-135m", "tokenizer", Path.home() / ".cache" / "strata" / "models"))
+
+
 def main() -> None:
     began = time.perf_counter()
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
@@ -89,29 +152,39 @@ def main() -> None:
     parser.add_argument("--sorted", action="store_true")
     parser.add_argument("--starts", type=int, default=5, help="random places to resume at")
     parser.add_argument("--start", nargs=2, metavar=("FOLDER", "AT"), help=argparse.SUPPRESS)
+    parser.add_argument("--packed", action="store_true")
+    parser.add_argument("--tokenizer", default=None, help="a tokenizer.json or its folder that has <|endoftext|>")
     given = parser.parse_args()
     if given.start:
-        print(json.dumps(start(Path(given.start[0]), float(given.start[1]), began)))
+        where, at = Path(given.start[0]), float(given.start[1])
+        seen = start_packed(where, at, given.tokenizer, began) if given.packed else start(where, at, began)
+        print(json.dumps(seen))
         return
-    chance = random.Random(0)
     with tempfile.TemporaryDirectory() as name:
         folder, began = Path(name), time.perf_counter()
         prepare(folder, given.rows, given.sorted)
         size = sum(path.stat().st_size for path in folder.iterdir()) / 1e6
-        print(
-            f"{given.rows:,} rows, {PARTS} parts, {size:,.0f} MB of side files, made in {time.perf_counter() - began:.0f} s"
-        )
-        print(
-            f"{'':16}{'imported':>10}{'opened':>10}{'first block':>13}{'CPU':>8}{'peak MB':>10}{'live':>8}{'indices/s':>12}"
-        )
-        for label, at in [
-            ("start", 0.0),
-            *((f"resume at {x:.3f}", x) for x in [chance.random() for _ in range(given.starts)]),
-        ]:
-            command = [sys.executable, __file__, "--start", name, str(at)]
-            seen = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-            print(f"{label:16}{seen['imported']:8.2f} s{seen['opened']:8.2f} s{seen['first block']:11.2f} s{seen['cpu']:6.2f} s"
-                  f"{seen['peak MB']:10,.0f}{seen['live']:8.3f}{seen['rows/s']:12,.0f}")  # fmt: skip
+        spent = time.perf_counter() - began
+        print(f"{given.rows:,} rows, {PARTS} parts, {size:,.0f} MB of side files, made in {spent:.0f} s")
+        chance = random.Random(0)
+        places = [0.0, *(chance.random() for _ in range(given.starts))]
+        measure(name, places, [])
+        if given.packed:
+            prepare_texts(folder)
+            print("packed: first batch of 8 sequences of 2,048 tokens")
+            measure(name, places, ["--packed", "--tokenizer", given.tokenizer or bundled()])
+
+
+def measure(folder: str, places: list[float], options: list[str]) -> None:
+    """One fresh process a place."""
+    print(f"{'':16}{'imported':>10}{'opened':>10}{'first':>13}{'CPU':>8}{'peak MB':>10}{'live':>8}{'indices/s':>12}")
+    for at in places:
+        command = [sys.executable, __file__, "--start", folder, str(at), *options]
+        seen = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        rate = f"{seen['rows/s']:12,.0f}" if seen["rows/s"] else ""
+        label = f"resume at {at:.3f}" if at else "start"
+        print(f"{label:16}{seen['imported']:8.2f} s{seen['opened']:8.2f} s{seen['first block']:11.2f} s{seen['cpu']:6.2f} s"
+              f"{seen['peak MB']:10,.0f}{seen['live']:8.3f}{rate}")  # fmt: skip
 
 
 if __name__ == "__main__":

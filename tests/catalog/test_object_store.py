@@ -5,6 +5,8 @@ import multiprocessing as mp
 import pytest
 
 from catalog import Catalog
+from catalog.errors import Corrupt
+from catalog.mixes import publish
 from catalog.testing import append_texts, errors_of, sentences
 from flows import score
 
@@ -93,3 +95,25 @@ def test_the_endpoint_honours_a_conditional_put(bucket):
     client.put_object(Bucket=name, Key="once", Body=b"1", IfNoneMatch="*")
     with pytest.raises(client.exceptions.ClientError, match="PreconditionFailed"):
         client.put_object(Bucket=name, Key="once", Body=b"2", IfNoneMatch="*")
+
+
+def test_a_mix_is_pulled_and_resumed_and_its_local_copy_needs_no_store(remote, bucket):
+    texts = sentences(300)
+    append_texts(remote, "web", texts, fragments=3)
+    for shuffle in ("full", "blocks"):
+        publish(
+            remote, {"name": shuffle, "parts": [{"dataset": "web", "max_epochs": 2}], "order": {"shuffle": shuffle}}
+        )
+        mix = remote.mix(shuffle)
+        served = [text for batch in mix.batches(batch_rows=64) for text in batch.column("text").to_pylist()]
+        assert sorted(served[:300]) == sorted(texts) and served[:300] != texts
+        rest = [text for batch in remote.mix(shuffle).batches(137) for text in batch.column("text").to_pylist()]
+        assert rest == served[137:]
+    copy = mix.local(["text"])
+    client, name = bucket
+    for held in client.list_objects_v2(Bucket=name, Prefix="tables/")["Contents"]:
+        if "/data/" in held["Key"]:
+            client.delete_object(Bucket=name, Key=held["Key"])
+    assert [text for batch in copy.batches() for text in batch.column("text").to_pylist()] == served
+    with pytest.raises(Corrupt, match="cannot be read"):
+        mix.take([0], ["text"])
