@@ -1,0 +1,21 @@
+"""Grading by people: campaigns with a frozen queue, blind grades, planted answers, agreement, and columns of the result.
+
+from catalog import grades
+
+grades.create(cat, "clarity", "web@v1", rubric, graders=2, order="random")
+item = grades.next_item(cat, "clarity", "ann")            # locked for ann for half an hour
+grades.put(cat, item["item"], {"clarity": 4}, grader="ann")
+grades.agreement_of(cat, "clarity")
+grades.publish_grades(cat, "clarity")                       # a column of the dataset, with its recipe
+"""
+
+from catalog.grades.campaigns import campaigns, close, create, find
+from catalog.grades.columns import compare_column, publish_grades
+from catalog.grades.desk import look, next_item, put, skip, undo
+from catalog.grades.gold import gold_report, plant
+from catalog.grades.results import adjudicate, agreement_of, conflicts, export, status
+
+__all__ = [
+    "adjudicate", "agreement_of", "campaigns", "close", "compare_column", "conflicts", "create", "export", "find",
+    "gold_report", "look", "next_item", "plant", "publish_grades", "put", "skip", "status", "undo",
+]  # fmt: skip
