@@ -87,7 +87,7 @@ def projektor(task: Task) -> Answer:
          "terms": params.terms,
         "interval": f"{params.level:.0%} of runs at the pilot sizes, conformal over {params.folds} folds, carried on as the "
         "prediction is; it knows no error of the line in log size",
-        "from": {name: end[0] * task.sign() for name, end in zip(("even", "natural", "best run"), ends, strict=True)},
+        "from": {name: float(end[0]) * task.sign() for name, end in zip(("even", "natural", "best run"), ends, strict=True)},
     }  # fmt: skip
     predicted = value * task.sign()
     return Answer(weights, predicted, predicted - half, predicted + half, report,
