@@ -22,6 +22,7 @@ WHOLE = "reads the columns of a whole set for a report that people look at; its 
 PEOPLE = "changes what is there, which over MCP stays with people"
 KEYS = "a private key never travels"
 SAMPLES = "streams sample text, for which there is the HTTP face and the library"
+PAYS = "whom a team pays, and how much at most, is set at the command line by whoever answers for it"
 PLAIN = "over MCP: figures that `show` and `sql` give"
 
 Verb = tuple[str, str, str]
@@ -69,6 +70,13 @@ VERBS: dict[str, Verb] = {
     "select show": ("GET /selections/{ref}", "selection", ""),
     "weights draw": ("", "", FILES),
     "weights learn": ("", "", FILES),
+    "endpoint add": ("", "", PAYS),
+    "endpoint list": ("", "", PAYS),
+    "endpoint remove": ("", "", PAYS),
+    "endpoint export": ("", "", FILES),
+    "endpoint import": ("", "", FILES),
+    "budget set": ("", "", PAYS),
+    "budget list": ("", "", PAYS),
     "mix weights": ("POST /mixes/weights", "mix_weights", ""),
     "mix split": ("POST /mixes/split", "mix_split", ""),
     "mix publish": ("POST /mixes", "mix_publish", ""),
@@ -86,6 +94,7 @@ VERBS: dict[str, Verb] = {
     "trial anneal": ("", "", LONG),
     "trial doremi": ("", "", LONG),
     "trial skills": ("", "", LONG),
+    "trial traces": ("", "", "reads what a proxy run left beside its model, on the machine where it ran"),
     "trial list": ("GET /trials", "trials", ""),
     "trial show": ("GET /trials/{trial}", "trial", ""),
     "trial compare": ("GET /trials/compare", "trial_compare", ""),
