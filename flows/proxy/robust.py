@@ -20,9 +20,10 @@ from catalog.errors import BadInput
 from catalog.mixes.spec import Part, part_name
 from catalog.trials import served_weights
 from flows.mixers.doremi import DoReMi
+from flows.proxy.losses import token_losses
 from flows.proxy.recipe import Recipe
 from flows.proxy.runs import model_name, run_trial
-from flows.proxy.train import Tick, finished, folder_of, silent, token_losses, train
+from flows.proxy.train import Tick, finished, folder_of, silent, train
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog

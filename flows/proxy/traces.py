@@ -26,9 +26,10 @@ from catalog.statistics import column_statistics, keep_facts
 from catalog.store.columns import attach
 from catalog.store.publish import publish
 from catalog.store.tables import write_column_file
+from flows.proxy.losses import sample_losses
 from flows.proxy.recipe import Recipe as ProxyRecipe
 from flows.proxy.stream import Tokens
-from flows.proxy.train import Tick, folder_of, read_facts, sample_losses
+from flows.proxy.train import Tick, folder_of, read_facts
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog

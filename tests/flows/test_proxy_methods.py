@@ -76,9 +76,9 @@ def test_doremi_goes_on_from_a_checkpoint_with_the_same_weights(cat, monkeypatch
 def test_the_loss_of_a_step_is_the_authors_formula(cat, tmp_path):
     import torch
 
+    from flows.proxy.losses import token_losses
     from flows.proxy.recipe import build_model
     from flows.proxy.robust import _weigher
-    from flows.proxy.train import token_losses
 
     reference = build_model(make_recipe(**TINY, seed=3), 257)
     inputs = torch.randint(0, 257, (4, 64), generator=torch.Generator().manual_seed(0))

@@ -7,11 +7,12 @@ from catalog.errors import BadInput, NotFound
 from catalog.runs import Cancelled
 from catalog.testing import append_texts, errors_of, sentences
 from flows.proxy import run_trial
+from flows.proxy.losses import sample_losses
 from flows.proxy.recipe import make_recipe
 from flows.proxy.runs import model_name
 from flows.proxy.stream import load_tokens
 from flows.proxy.traces import publish_traces
-from flows.proxy.train import folder_of, sample_losses
+from flows.proxy.train import folder_of
 
 TINY = {"size": "16k", "tokens": 5_120, "context": 32, "batch": 8, "validation_tokens": 256, "checkpoint_every": 7}
 
