@@ -56,6 +56,7 @@ def create(
     """
     check(cat, "write", f"campaign {check_name(name)}")
     _sensible(graders, target, gold_every, hold, pairs, items)
+    rubric = orjson.loads(orjson.dumps(rubric, option=orjson.OPT_NON_STR_KEYS))
     if pairs:
         rubric = {**rubric, "scales": {}, "labels": {PAIR: {"of": list(CHOICES), "about": rubric.get("about", "")}}}
     check_rubric(rubric)

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import update
 from sqlmodel import col, select
 
-from catalog.access import check
 from catalog.errors import BadInput, Refused
 from catalog.grades.answers import (
     check_mine,
@@ -94,7 +93,6 @@ def put(
     slot, campaign = slot_of(cat, item)
     grader = grader or cat.settings.actor
     dataset = ready(cat, campaign)
-    check(cat, "write", f"grade {campaign.name}")
     with cat.session() as session:
         rows = rows_of(session, campaign, slot)
     shown = read_samples(cat, dataset, rows)
@@ -133,7 +131,6 @@ def skip(cat: Catalog, item: str, *, grader: str | None = None, note: str = "") 
     slot, campaign = slot_of(cat, item)
     grader = grader or cat.settings.actor
     dataset = ready(cat, campaign)
-    check(cat, "write", f"grade {campaign.name}")
     with cat.session() as session:
         shown = read_samples(cat, dataset, rows_of(session, campaign, slot)) or [{"sample_id": "", "content_id": ""}]
     with cat.session() as session:
@@ -162,7 +159,6 @@ def undo(cat: Catalog, name: str, grader: str | None = None) -> dict[str, Any]:
     """Take back this grader's last grade or skip: it stays on record, superseded, and a graded item is theirs again."""
     campaign, grader = find(cat, name), grader or cat.settings.actor
     ready(cat, campaign)
-    check(cat, "write", f"grade {name}")
     with cat.session() as session:
         check_open(locked(session, campaign.id))
         query = select(Grade).where(
