@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from catalog.errors import BadInput, NotFound
 from catalog.mixes import publish, revise
@@ -153,3 +155,28 @@ def as_given(batch):
         "_sequence": batch.sequences,
         "sources": {name: batch.sources[:, at] for at, name in enumerate(SOURCES)},
     }
+
+
+def test_any_checkpoint_and_cut_give_one_whole_history(store):
+    first, number = store.mix("m@v1"), iter(range(1000))
+
+    @settings(max_examples=10, deadline=None)
+    @given(data=st.data())
+    def check(data):
+        run, size = f"r{next(number)}", data.draw(st.integers(1, 5))
+        reached = data.draw(st.integers(1, 119))
+        cut = data.draw(st.integers(1, 120))
+        kept = data.draw(st.integers(0, min(reached, cut)))
+        train(first, run, 0, reached, world=data.draw(st.integers(1, 4)), size=size)
+        made = revise(store, "m@v1", cut, {"web": 1, "chat": 1}, total=20)
+        reader = store.mix(f"m@v{made.version}")
+        begin = {"lock": first.digest, "next": kept}
+        train(reader, run, begin, cut + 20, world=data.draw(st.integers(1, 4)), size=size, first=kept + 1)
+        held = read_run(reader, run)
+        found = audit(reader, held)
+        assert (found["records"], found["lost"], found["repeated"]) == (cut + 20, [], [])
+        part, _ = reader.locate(range(cut + 20))
+        assert held.sort_by("index").column("part").to_pylist() == part.tolist()
+        assert newest(store, first, run).ref == (reader.ref if kept else "m@v1"), "from 0 on it is a run of its own"
+
+    check()
