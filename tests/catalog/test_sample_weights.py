@@ -1,5 +1,7 @@
 """Weights of samples: pinned by the lock or named by the reader, delivered with every batch, aligned with labels."""
 
+import json
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -91,6 +93,11 @@ def test_torch_and_hugging_face_bring_it_too(store):
 
 def test_exports_keep_it(store, tmp_path):
     publish(store, spec(sample_weight="grade"))
+    for format in ("jsonl", "mds", "webdataset"):
+        store.mix("m").export(tmp_path / format, format, columns=["text"], stop=20)
+    lines = [json.loads(line) for line in (tmp_path / "jsonl" / "part-00000.jsonl").read_text("utf-8").splitlines()]
+    assert len(lines) == 20 and all(line["sample_weight"] == weight_of(line["text"]) for line in lines)
+    assert "sample_weight" in json.loads((tmp_path / "mds" / "index.json").read_text())["shards"][0]["column_names"]
     store.mix("m").export(tmp_path / "out", "parquet", columns=["text"])
     held = pq.read_table(tmp_path / "out" / "part-00000.parquet")
     assert held.column("sample_weight").to_pylist() == [weight_of(text) for text in held.column("text").to_pylist()]
