@@ -7,19 +7,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import orjson
 
 from catalog.errors import BadInput
-from catalog.mixes.spec import part_name
+from catalog.mixes import load_lock
+from catalog.mixes.spec import Part, part_name
+from catalog.trials import list_trials
 from flows.mixers.quadmix import SHAPE, draw_settings, scores_of, setting_columns
 from flows.mixing import open_parts
-from flows.selecting import select
+from flows.selecting import select, selection_report
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
+
+PARAMS = ("steepness", "omega", "eta", "epsilon")
+"""What the selector calls SHAPE."""
 
 
 def drawn_settings(parts: Sequence[str], criteria: Sequence[str], count: int, seed: int = 0) -> list[dict[str, float]]:
@@ -41,7 +48,7 @@ def selector_params(setting: Mapping[str, float], part: str, order: str = "best"
     steepness, omega, eta, epsilon = (float(setting[name]) for name in wanted)
     return {
         "by": criteria, "merge": {score: float(setting[f"{part}.alpha.{score}"]) for score in criteria}, "order": order,
-        "steepness": steepness, "omega": omega, "eta": eta, "epsilon": epsilon,
+        **dict(zip(PARAMS, (steepness, omega, eta, epsilon), strict=True)),
     }  # fmt: skip
 
 
@@ -76,6 +83,40 @@ def sampled_spec(
     body = {**body, "name": name}
     body.pop("total", None)  # copies say how much is served
     return body
+
+
+def setting_of(cat: Catalog, mix: str) -> dict[str, float]:
+    """The setting that a published mix was sampled by, from the recipes of its selections; empty where one is no such."""
+    found: dict[str, float] = {}
+    for part in load_lock(cat, mix)["spec"]["parts"]:
+        recipe = selection_report(cat, part["selection"]).get("recipe", {}) if part.get("selection") else {}
+        if recipe.get("selector") != "quadmix" or not isinstance(recipe["params"]["by"], list):
+            return {}
+        name, held = part_name(Part(**part)), recipe["params"]
+        found |= {f"{name}.alpha.{score}": held["merge"].get(score, 1.0) for score in held["by"]}
+        found |= {f"{name}.{shape}": held[param] for shape, param in zip(SHAPE, PARAMS, strict=True)}
+    return found
+
+
+def write_sampled_trials(cat: Catalog, parts: Sequence[str], path: str | Path, models: str = "*") -> int:
+    """Recorded trials on mixes sampled from these parts, as a table (JSON Lines) for `mix weights --trials`; its rows.
+
+    models: names of runs that are to be compared, such as "*-1m-*".
+    """
+    usable = [t for t in list_trials(cat) if t.status == "done" and set(t.weights) == set(parts)]
+    named = sorted((t for t in usable if fnmatchcase(t.model, models)), key=lambda t: t.step)
+    rows = []
+    for trial in {(t.lock, t.model, t.seed): t for t in named}.values():  # the last step of every run
+        if setting := setting_of(cat, trial.mix):
+            about = {"name": trial.model or trial.id, "seed": trial.seed, "tokens": trial.tokens, "size": trial.size}
+            rows.append({**trial.results, **setting, **trial.weights, **about})
+    if not rows:
+        raise BadInput(
+            f"no finished trial is recorded on a mix sampled from {', '.join(parts)}: publish what sampled_spec gives, train "
+            "on it, and add the trial"
+        )
+    Path(path).write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
+    return len(rows)
 
 
 def _dataset(cat: Catalog, source: str) -> str:

@@ -10,9 +10,12 @@ from catalog.mixers import Task, Trials, get_mixer
 from catalog.mixes import preview
 from catalog.selectors import Budget, Choice, get_selector
 from catalog.testing import append_texts, attach_columns
+from catalog.trials import add_trial
 from flows.mixers.quadmix import draw_settings, mean_rate, setting_columns
-from flows.sampled import drawn_settings, sampled_spec
+from flows.mixing import weigh
+from flows.sampled import drawn_settings, sampled_spec, write_sampled_trials
 from flows.selectors.quadmix import rate
+from flows.trial_table import read_trials
 
 ORACLES = {
     "quadmix": "algorithm 1 restated as loops over the same draws; the merged rank and sampling by hand; a planted optimum"
@@ -152,3 +155,26 @@ def test_a_setting_becomes_selections_and_a_mix_of_their_copies(cat):
         sampled_spec(
             cat, spec, {name: value for name, value in setting.items() if name != "code.omega"}, "more", order="highest"
         )
+
+
+def test_recorded_trials_bring_their_settings(cat, tmp_path):
+    spec = {"name": "base", "parts": [{"dataset": name} for name in PARTS]}
+    drawn = [
+        setting | {"web.epsilon": 0.02, "code.epsilon": 0.02} for setting in drawn_settings(PARTS, SCORES, 2, seed=8)
+    ]
+    for number, setting in enumerate(drawn):
+        made = cat.publish_mix(sampled_spec(cat, spec, setting, f"try{number}", order="highest"))
+        add_trial(cat, made.name, {"loss": 9.0}, seed=number, model=f"run-{number}", step=10, tokens=10)
+        add_trial(cat, made.name, {"loss": 3.0 + number}, step=500, seed=number, model=f"run-{number}", tokens=1_000)
+    plain = cat.publish_mix({"name": "plain", "parts": [{"dataset": name} for name in PARTS]})
+    add_trial(cat, plain.name, {"loss": 1.0}, model="run-9")
+    table = tmp_path / "trials.jsonl"
+    assert write_sampled_trials(cat, PARTS, table, models="run-*") == 2
+    held = read_trials(table, PARTS)
+    assert held.results["loss"].tolist() == [3.0, 4.0] and held.weights.sum(axis=1) == pytest.approx(1)
+    for name in setting_columns(PARTS, SCORES):
+        assert held.results[name] == pytest.approx([setting[name] for setting in drawn])
+    with pytest.raises(BadInput, match="needs 64 trials"):
+        weigh(cat, spec, "quadmix", trials=table, goal="loss")
+    with pytest.raises(BadInput, match="no finished trial"):
+        write_sampled_trials(cat, ["web"], table)
