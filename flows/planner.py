@@ -398,7 +398,7 @@ def _served(cat: Catalog, values: dict[str, Any]) -> tuple[dict[str, Any], dict[
     from flows.endpoints.registry import endpoint, today
 
     held = endpoint(cat, values["endpoint"])
-    if held.revision is None:
+    if held.pinned is None:
         values = {**values, "as_of": values["as_of"] or today()}
     return values, {"name": held.model, "revision": held.served(values["as_of"])}
 

@@ -191,6 +191,11 @@ class Reader:
 
             stages_of(body["stages"])
             return
+        if "scales" in body:
+            from flows.scorers.judge._rubric import read_rubric
+
+            read_rubric(path)
+            return
         check = load_sources if "sources" in body else load_recipe if "to" in body else load_spec
         check(path)
 

@@ -143,6 +143,18 @@ def spending(cat: Catalog, purpose: str | None = None, run_id: str | None = None
     }
 
 
+def spent_by_endpoint(cat: Catalog) -> dict[str, dict[str, Any]]:
+    """{endpoint: {"answered", "tokens", "money"}}."""
+    with cat.session() as session:
+        query = select(
+            Call.endpoint, func.count(), func.sum(Call.tokens_in + Call.tokens_out), func.sum(Call.money)
+        ).where(Call.status == "answered").group_by(Call.endpoint)  # fmt: skip
+        return {
+            name: {"answered": count, "tokens": tokens or 0, "money": round(money or 0.0, 6)}
+            for name, count, tokens, money in session.exec(query)
+        }
+
+
 def paid_per_row(cat: Catalog, purpose: str, model: str, revision: str) -> dict[str, float]:
     """What rows that were asked about cost so far: {"rows", "money", "tokens", "requests"}, the last three a row."""
     with cat.session() as session:

@@ -204,6 +204,10 @@ class _Asker:
                 last = str(error)
                 self._rest(attempt, error.after)
                 continue
+            except BaseException as error:
+                billed = self.endpoint.api != "transformers" and not self.endpoint.idempotent
+                account.unsettle(self.cat, digest, str(error) or type(error).__name__, billed=billed)
+                raise
             money = self.endpoint.money(answer.tokens_in, answer.tokens_out) or 0.0
             account.settle(self.cat, digest, answer, money)
             return digest, Reply(question, answer)

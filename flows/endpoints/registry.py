@@ -37,9 +37,11 @@ class Endpoint(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    url: str = Field(description="address, up to /chat/completions or /messages")
+    url: str = Field("", description="address, up to /chat/completions or /messages; none for transformers")
     model: str = Field(description="model name, as the server knows it")
-    api: Literal["openai", "anthropic"] = Field("openai", description="protocol: openai (and compatible) or anthropic")
+    api: Literal["openai", "anthropic", "transformers"] = Field(
+        "openai", description="openai (and compatible), anthropic, or transformers: a model in this process, no server"
+    )
     key: str | None = Field(None, description="environment variable that holds the API key")
     revision: str | None = Field(None, description="what never changes under this name; none: recorded as unpinned")
     input_price: float | None = Field(None, ge=0, description="per million tokens read")
@@ -56,12 +58,23 @@ class Endpoint(BaseModel):
     @property
     def local(self) -> bool:
         """On this machine, or declared to be yours."""
+        if self.api == "transformers":
+            return True
         host = urlsplit(self.url).hostname or ""
         return self.private or host in ("localhost", "::1") or host.startswith("127.")
 
     def served(self, as_of: str | None = None) -> str:
         """The revision that answers are kept under: pinned, or the day they were given on."""
-        return self.revision or f"unpinned:{as_of or today()}"
+        return self.pinned or f"unpinned:{as_of or today()}"
+
+    @property
+    def pinned(self) -> str | None:
+        """What never changes: as declared, and for a model of this process the digest of its files."""
+        if self.revision is None and self.api == "transformers":
+            from flows.models import model_revision
+
+            return model_revision(self.model)
+        return self.revision
 
     def secret(self) -> str | None:
         """The key itself, from the environment."""
@@ -100,7 +113,8 @@ def save_endpoint(cat: Catalog, name: str, **given: Any) -> Endpoint:
     check(cat, "write", f"endpoint {name}")
     wanted = {key: value for key, value in given.items() if value is not None}
     made: Endpoint = parse_params(f"endpoint {name}", Endpoint, wanted)  # type: ignore[assignment]
-    if urlsplit(made.url).scheme not in ("http", "https") or not urlsplit(made.url).hostname:
+    address = urlsplit(made.url)
+    if made.api != "transformers" and (address.scheme not in ("http", "https") or not address.hostname):
         raise BadInput(f"endpoint {name}: {made.url!r} is no address; write http://HOST:PORT/v1 or https://...")
     body = made.model_dump(exclude_defaults=True)
     with cat.session() as session:

@@ -78,6 +78,10 @@ class Unanswered(Exception):
 
 def send(client: httpx.Client, endpoint: Endpoint, question: Question, key: str) -> Answer:
     """Ask once. key: the Idempotency-Key of the question."""
+    if endpoint.api == "transformers":
+        from flows.endpoints.local import answer
+
+        return answer(endpoint, question)
     import httpx
 
     path, headers, body = (_anthropic if endpoint.api == "anthropic" else _openai)(endpoint, question)

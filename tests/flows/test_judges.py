@@ -15,6 +15,7 @@ from flows.endpoints import account
 from flows.endpoints.registry import save_endpoint
 from flows.endpoints.testing import metered
 from flows.estimate import estimate
+from flows.models.testing import tiny_language_model
 from flows.scorers.judge._rubric import read_rubric, shipped
 
 TEXTS = [f"{'word ' * (3 + 7 * n % 50)}value {n % 6}." for n in range(60)]
@@ -250,3 +251,27 @@ def test_shipped_rubrics_have_anchors_and_a_source(name):
     answer = {**({"reason": "r"} if rubric.reason else {}), **low, **{k: v.of[0] for k, v in rubric.labels.items()}}
     assert rubric.read(orjson.dumps(answer).decode()) == {k: v for k, v in answer.items() if k != "reason"}
     assert np.prod([len(held.of) for held in rubric.labels.values()] or [2]) >= 2
+
+
+def test_a_model_of_this_process_judges_without_a_server(cat, tmp_path):
+    """Under the schema even a model of random weights can be read; it is pinned by its files and costs nothing."""
+    append_texts(cat, "web", ["a small text", "", 'another "quoted" {text}'])
+    save_endpoint(cat, "here", model=tiny_language_model(tmp_path / "lm"), api="transformers")
+    account.set_budget(cat, "b", money=0.0)
+    score(cat, "web", ["judge_prrc"], params={"endpoint": "here", "budget": "b", "retries": 0})
+    found = cat.sql("select text, judge_prrc_cleanliness as score from web order by text").table.to_pylist()
+    assert found[0]["score"] is None and all(1 <= row["score"] <= 5 for row in found[1:])
+    column = {column.alias: column for column in cat.columns("web")}["judge_prrc_cleanliness"]
+    assert column.states == {"value": 2, "undefined": 1}
+    with cat.session() as session:
+        assert session.get(Recipe, column.fingerprint).body["model"]["revision"].startswith("sha256:")
+
+
+@pytest.mark.slow
+def test_the_bundled_model_judges_real_text(cat):
+    append_texts(
+        cat, "web", ["Plants turn light into sugar: chlorophyll takes up light, and water is split.", "BUY NOW!!!"]
+    )
+    save_endpoint(cat, "smol", model="smollm2-135m", api="transformers")
+    score(cat, "web", ["judge_educational_value"], params={"endpoint": "smol"})
+    assert all(0 <= value <= 5 for value in values(cat, "judge_educational_value"))
