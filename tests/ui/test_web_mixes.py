@@ -10,10 +10,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from catalog import Catalog
+from catalog.mixes import find_mix, preview
 from catalog.mixes.sign import new_key, sign
 from catalog.pull.ledger import Ledger
 from catalog.testing import sentences, write_jsonl
 from catalog.trials import add_trial
+from ui.web.queries.mixtures import tidy, written
 
 APP = Path(__file__).parents[2] / "ui" / "web" / "app.py"
 SPEC = """name: tried
@@ -114,6 +116,19 @@ def test_a_use_shows_what_blocks_what_is_waived_and_what_is_asked_for(at):
         assert words in text, words
 
 
+def test_origins_and_many_stages_have_a_place(at, home):
+    cat = Catalog.open(home)
+    parts = [{"dataset": "web", "origin": "natural"}, {"dataset": "wiki", "origin": "rephrased"}]
+    cat.publish_mix({"name": "made", "expect": {"synthetic": [0.1, 0.3]}, "parts": parts})
+    cat.publish_mix({"name": "rounds", "rs2": {"share": 0.5, "rounds": 40}, "parts": [{"dataset": "web"}]})
+    text = visit(at, mix="made")
+    assert "rephrased 16.7% –" in text and "synthetic (both) 16.7% 10% to 30%" in text and "arXiv:2510.01631" in text
+    text = visit(at, mix="rounds")
+    assert "40 stages" in text and "25 more" in text and "round-40" in text and "round-20" not in text
+    text = visit(at, mix="new", **{"from": "made"})
+    assert "natural 83.3%, rephrased 16.7%" in text
+
+
 def test_history_shows_revisions_signatures_pulls_and_what_a_run_was_served(at):
     text = visit(at, mix="tiers@v1", tab="history")
     assert "tiers@v2 index 30 web 1, wiki 2" in text and "valid" in text and "No pull" in text
@@ -152,11 +167,15 @@ def test_the_code_to_copy_runs(at, home, monkeypatch):
     assert "copied" in visit(at, mix="used", tab="history")
 
 
-def test_the_spec_is_yaml_that_the_editor_takes(at):
+def test_the_spec_is_yaml_that_the_editor_takes(at, home):
     visit(at, mix="used", tab="spec")
     assert at.code[0].value.startswith("name: used\nparts:\n- {dataset: web, max_epochs: 2}\n")
     text = visit(at, mix="new", **{"from": "tiers@v1"})
     assert at.text_area(key="mix_spec").value.startswith("name: tiers\n") and "sorted" in text
+    cat = Catalog.open(home)
+    for name in ("tiers@v1", "used@v1"):  # nothing is lost on the way: the same text gives the same lock
+        made = find_mix(cat, name)
+        assert preview(cat, written(tidy(made.spec)) + "\n")["digest"] == made.digest
     assert "A revision made this version" in visit(at, mix="tiers@v2", tab="spec")
 
 

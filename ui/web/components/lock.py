@@ -11,6 +11,8 @@ from ui.web.components.parts import caps, chip, facts, joined, licence_chips, pa
 from ui.web.components.verdicts import contamination_chip, licence_chip
 
 COLOURS = ("#2f7f79", "#b58a3c", "#4a6fa5", "#b5653a", "#5b8a5e", "#8a6fa5", "#8b8f94", "#a5506f")
+MOST_STAGES = 16
+"""Stages that are shown; of more, the first and the last."""
 SHUFFLES = {"full": "shuffled", "none": "table order"}
 
 
@@ -140,6 +142,8 @@ def _part(at: int, part: Mapping[str, Any], served: Mapping[str, Any], name: str
     unknown = part["licences"]["unknown"]
     licences = part["licences"]["known"] | ({"unknown": unknown} if unknown else {})
     own = h("span", name, cls="sx-faint") if name != part["dataset"] else None
+    weight = part.get("sample_weight")
+    weighed = chip(f"loss × {weight['column']}", title="this column weighs its samples in the loss") if weight else None
     return (
         h(
             "div",
@@ -147,6 +151,7 @@ def _part(at: int, part: Mapping[str, Any], served: Mapping[str, Any], name: str
             h("a", ref, cls="sx-link", **link("dataset", ref=ref)),
             tier(part["tier"]),
             own,
+            weighed,
             cls="sx-row",
         ),
         filter_text(part["where"]),
@@ -168,11 +173,19 @@ def stages(lock: Mapping[str, Any]) -> Markup | None:
     if not lock.get("stages"):
         return None
     at = {name: place for place, name in enumerate(names(lock))}
-    rows = [_stage(stage, at, lock) for stage in lock["stages"]]
+    rows = shorten([_stage(stage, at, lock) for stage in lock["stages"]])
     heads = ["stage", "indices", "samples", "tokens", "order", "parts"]
     return h(
         "div", h("div", caps("stages"), style="margin-bottom:6px"), table(heads, rows, numeric=(2, 3), nowrap=(0, 1))
     )
+
+
+def shorten(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The first and last lines of many."""
+    if len(rows) <= MOST_STAGES:
+        return rows
+    between = h("span", f"{count(len(rows) - MOST_STAGES + 1)} more", cls="sx-faint")
+    return [*rows[: MOST_STAGES - 4], (between, *[""] * (len(rows[0]) - 1)), *rows[-3:]]
 
 
 def _stage(stage: Mapping[str, Any], at: Mapping[str, int], lock: Mapping[str, Any]) -> tuple[Any, ...]:

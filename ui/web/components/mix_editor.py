@@ -31,6 +31,9 @@ FIELDS = (
     ("weight", "share of what the fixed budgets leave"),
     ("samples, tokens", "a fixed budget, instead of a weight"),
     ("max_epochs", "how often a row may be served, 1 unless stated"),
+    ("sample_weight", "a column that weighs the samples of a part in the loss"),
+    ("origin, expect", "natural, rephrased or generated, by part; the range of shares that is wanted"),
+    ("rs2, dropout", "{share, rounds}: a fresh random subset each round; {keep, rounds}: smaller ones, all at the end"),
     ("stages", "a list of {name, total, weights by part, order}, in place of weights in the parts"),
     ("use", "research, commercial, share or share-commercial: licences against it block"),
     ("waive", "a list of {licence, part, by, reason}: a person takes a block upon themselves"),
@@ -165,7 +168,7 @@ def _short(item: Mapping[str, Any]) -> Markup:
 
 
 def _stages(stages: list[dict[str, Any]]) -> Markup:
-    rows = [
+    rows: list[tuple[Any, ...]] = [
         (
             stage["name"],
             f"{count(stage['start'])}–{count(stage['start'] + stage['samples'] - 1)}",
@@ -183,7 +186,7 @@ def _stages(stages: list[dict[str, Any]]) -> Markup:
     return h(
         "div",
         h("div", caps("stages"), style="margin-bottom:6px"),
-        table(["stage", "indices", "order", "parts"], rows, nowrap=(0, 1)),
+        table(["stage", "indices", "order", "parts"], lock.shorten(rows), nowrap=(0, 1)),
     )
 
 
@@ -209,7 +212,10 @@ def _blocked(held: Mapping[str, Any], told: bool) -> Markup | None:
 
 def _notes(held: Mapping[str, Any]) -> Markup | None:
     reads, digest = held.get("reads_per_sample"), held["digest"]
+    origin = held.get("origins")
+    shares = [f"{name} {share(origin[name])}" for name in ("natural", "rephrased", "generated")] if origin else []
     lines: list[Any] = [
+        f"origin of the text: {', '.join(shares)}, of its {origin['of']}" if origin else None,
         f"{reads:.2g} reads of storage a sample" if reads is not None else None,
         held.get("advice"),
         ["lock ", h("span", digest[:16], cls="sx-mono", title=digest)] if digest else None,

@@ -105,6 +105,7 @@ def _lock(held: dict[str, Any]) -> Markup:
         lock.parts(held),
         lock.stages(held),
         verdicts.use(held),
+        verdicts.origins(held),
         verdicts.contamination(held["contamination"]),
         lock.seals(held),
     ]
