@@ -328,6 +328,12 @@ class Catalog:
 
         rename(self, old, new)
 
+    def consent(self, name: str, given: bool = True) -> None:
+        """Say whether text of a dataset may go to endpoints and faces that are not on this machine."""
+        from catalog.versions import consent
+
+        consent(self, name, given)
+
     def drop(self, name: str) -> None:
         """Take a dataset out of the catalog; refused while something points to it."""
         from catalog.versions import drop

@@ -149,6 +149,17 @@ def rename(cat: Catalog, old: str, new: str) -> None:
         session.commit()
 
 
+def consent(cat: Catalog, name: str, given: bool) -> None:
+    """Set or withdraw the owner's consent that text of a dataset leaves this machine; the audit says who did."""
+    check(cat, "admin", f"consent of {name}" if given else f"withdrawn consent of {name}")
+    dataset = cat.resolve(name).dataset
+    with cat.session() as session:
+        current = session.get_one(Dataset, dataset.id)
+        current.consent_llm = given
+        session.add(current)
+        session.commit()
+
+
 def drop(cat: Catalog, name: str) -> None:
     """Take a dataset out of the catalog. Refused while a mix, a tag or a child dataset points to it."""
     check(cat, "write", name)

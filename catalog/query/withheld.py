@@ -76,6 +76,6 @@ def _fields(found: Resolved) -> list[str]:
 def refusal(column: str, dataset: str) -> Refused:
     return Refused(
         f"{column} of {dataset} holds sample text, which may not leave this machine without consent: leave the column "
-        "out, ask the owner for consent, or start the server with --texts",
+        f"out, ask the owner for consent (strata consent {dataset}), or start the server with --texts",
         missing=[f"consent of {dataset}"],
     )

@@ -57,7 +57,7 @@ def may_send(cat: Catalog, name: str, datasets: Sequence[str]) -> None:
     if closed:
         raise Refused(
             f"text of {closed[0]} may not go to {held.url} without its owner's consent: "
-            f"strata edit {closed[0]} --consent, or use an endpoint of yours (--private)",
+            f"strata consent {closed[0]}, or use an endpoint of yours (--private)",
             missing=[f"consent of {dataset}" for dataset in closed],
         )
 

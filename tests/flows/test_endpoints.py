@@ -11,6 +11,7 @@ import pytest
 
 from catalog import Catalog
 from catalog.errors import BadInput, Missing, NotFound, Refused
+from catalog.meta.models import Dataset
 from catalog.testing import append_texts
 from flows.endpoints import account
 from flows.endpoints.ask import ask, may_send
@@ -189,14 +190,27 @@ def test_anthropic_and_schemas_on_the_wire(cat, monkeypatch):
 
 
 def test_text_goes_to_others_only_with_consent(cat):
+    append_texts(cat, "raw", ["one"])
     append_texts(cat, "web", ["one"])
+    with cat.session() as session:
+        held = session.get_one(Dataset, cat.resolve("web").dataset.id)
+        held.tier = "L1"
+        session.add(held)
+        session.commit()
     save_endpoint(cat, "far", url="https://api.example.com/v1", model="m")
     save_endpoint(cat, "mine", url="https://models.example.com/v1", model="m", private=True)
     save_endpoint(cat, "near", url="http://localhost:8000/v1", model="m")
     with pytest.raises(Refused, match="text of web may not go to .* without its owner's consent"):
         may_send(cat, "far", ["web"])
-    may_send(cat, "mine", ["web"])
-    may_send(cat, "near", ["web"])
+    cat.consent("web")
+    may_send(cat, "far", ["web"])
+    cat.consent("web", False)
+    cat.consent("raw")
+    for name, refused in (("web", "consent"), ("raw", r"is raw \(L0\)")):
+        with pytest.raises(Refused, match=refused):
+            may_send(cat, "far", [name])
+        may_send(cat, "mine", [name])
+        may_send(cat, "near", [name])
 
 
 def test_what_is_given_wrong_is_one_line(cat):

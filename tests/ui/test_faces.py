@@ -52,6 +52,7 @@ VERBS: dict[str, Verb] = {
     "promote": ("POST /promote", "", PEOPLE),
     "rollback": ("POST /datasets/{name}/rollback", "", PEOPLE),
     "tag": ("POST /datasets/{ref}/tag", "", PEOPLE),
+    "consent": ("", "", "a decision of the dataset's owner, made at the command line"),
     "rename": ("POST /datasets/{name}/rename", "", PEOPLE),
     "drop": ("DELETE /datasets/{name}", "", PEOPLE),
     "retract": ("POST /retract", "retract_reach", "over MCP the dry run alone: " + PEOPLE),

@@ -66,6 +66,20 @@ def rename(
     emit(json, {"old": old, "new": new}, lambda: print(f"{old} is called {new} now"))
 
 
+def consent(
+    name: Name,
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take the consent back.")] = False,
+    json: Json = False,
+) -> None:
+    """Consent, as the owner, that text of a dataset goes to endpoints that are not yours; without, it stays here.
+
+    Example: strata consent web-l2
+    """
+    opened().consent(name, not withdraw)
+    said = "stays here" if withdraw else "may go to endpoints that are not yours"
+    emit(json, {"name": name, "consent": not withdraw}, lambda: print(f"text of {name} {said}"))
+
+
 def drop(name: Name, json: Json = False) -> None:
     """Take a dataset out of the catalog; refused while a mix, a tag or a child points to it.
 

@@ -67,7 +67,7 @@ PANELS: dict[str, list[tuple[str, Callable[..., Any]]]] = {
         ("score", score.score), ("promote", promote.promote),
     ],
     "Change": [
-        ("rollback", lifecycle.rollback), ("tag", lifecycle.tag), ("rename", lifecycle.rename),
+        ("rollback", lifecycle.rollback), ("tag", lifecycle.tag), ("rename", lifecycle.rename), ("consent", lifecycle.consent),
         ("drop", lifecycle.drop), ("retract", lifecycle.retract),
     ],
     "Train": [("pull", mix.pull)],
