@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -45,11 +46,11 @@ class Home:
             self.cat.publish_mix({"name": name, "total": 20_000, "seed": seed, "parts": parts})
 
     def strata(self, *words: str) -> str:
-        done = subprocess.run([*STRATA, *words], env=self.env, capture_output=True, text=True, timeout=280)
+        done = subprocess.run([*STRATA, *words], env=self.env, capture_output=True, text=True, timeout=800)
         assert done.returncode == 0, f"strata {' '.join(words)}: {done.stdout}\n{done.stderr}"
         return done.stdout
 
-    def train(self, mix: str, steps: int, *words: str) -> dict:
+    def train(self, mix: str, steps: int, *words: str) -> Any:
         params = [f"--param={name}={value}" for name, value in TINY.items() if name != "size"]
         tokens = str(steps * TINY["batch"] * TINY["context"])
         return json.loads(
@@ -82,10 +83,11 @@ def home(tmp_path_factory):
 def test_a_training_on_the_server_gives_what_an_inline_one_gives(home, tmp_path):
     torch.set_num_threads(1)
     whole = train(home.cat, "even@v1", recipe_of(60), tmp_path / "whole")
-    (trial,) = home.train("even@v1", 60, "--on", "home", "--pool", "cpu")
+    trial, other = home.train("even@v1", 60, "other@v1", "--workers", "2", "--on", "home", "--pool", "cpu")
     assert trial["status"] == "done" and trial["results"] == pytest.approx(whole.results, rel=1e-5)
+    assert (trial["mix"], other["mix"]) == ("even@v1", "other@v1")
     held = next(run for run in home.cat.runs() if run.verb == "trial runs")
-    assert (held.place, held.status, held.progress["done"]) == ("home", "done", 60) and held.prefect_id
+    assert (held.place, held.status, held.progress["done"]) == ("home", "done", 120) and held.prefect_id
     assert errors_of(home.cat) == []
 
 
