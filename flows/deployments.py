@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from catalog.errors import BadInput, Missing, NotFound
 from flows.prefect_api import Endpoint, call, online_workers
@@ -99,7 +100,8 @@ def create_run(
         raise Missing(
             f"the Prefect server at {at.url} has no deployment {flow}/{pool}: start a worker with `strata server worker --pool {pool}`"
         ) from None
-    body = {"name": name[:120], "parameters": parameters, "tags": ["strata", *tags],
+    # The key makes a repeated request the same run.
+    body = {"name": name[:120], "idempotency_key": uuid4().hex, "parameters": parameters, "tags": ["strata", *tags],
             "state": {"type": "SCHEDULED", "message": f"triggered by {cat.settings.actor}"}}  # fmt: skip
     return call(at, "POST", f"/deployments/{deployment['id']}/create_flow_run", body)["id"]
 

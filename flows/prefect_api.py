@@ -8,14 +8,17 @@ from __future__ import annotations
 import base64
 import json
 import os
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from catalog.errors import Missing, NotFound, Refused, StrataError
+from catalog.errors import Busy, Missing, NotFound, Refused, StrataError
 
+PAUSES = (0.5, 1.0, 2.0, 4.0, 8.0)
+"""Seconds between tries of a request that the server was too busy to take: its database was locked, nothing was done."""
 FINAL = ("COMPLETED", "FAILED", "CANCELLED", "CRASHED")
 
 
@@ -45,7 +48,8 @@ def team_endpoint() -> Endpoint | None:
 
 
 def call(at: Endpoint, method: str, path: str, body: Any = None, timeout: float = 20.0) -> Any:
-    """One request; `Missing` when nobody answers, `NotFound` and `Refused` for 404 and 401/403."""
+    """One request, repeated while the server is too busy; `Missing` when nobody answers, `NotFound` and `Refused` for 404
+    and 401/403."""
     request = urllib.request.Request(
         f"{at.url}{path}",
         method=method,
@@ -55,11 +59,30 @@ def call(at: Endpoint, method: str, path: str, body: Any = None, timeout: float 
     # A proxy of the environment must not see loopback traffic.
     loopback = at.url.startswith(("http://127.0.0.1", "http://localhost", "http://[::1]"))
     opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if loopback else []))
+    for pause in (*PAUSES, None):
+        try:
+            return _answer(at, opener, request, timeout)
+        except _TooBusy as error:
+            if pause is None:
+                raise Busy(
+                    f"the Prefect server at {at.url} is too busy to answer {method} {path}; repeat the command in a minute"
+                ) from error
+            time.sleep(pause)
+
+
+class _TooBusy(Exception):
+    """The server answered 503."""
+
+
+def _answer(at: Endpoint, opener: Any, request: urllib.request.Request, timeout: float) -> Any:
     try:
         with opener.open(request, timeout=timeout) as answer:
             text = answer.read()
             return json.loads(text) if text else None
     except urllib.error.HTTPError as error:
+        if error.code == 503:
+            raise _TooBusy from None
+        method, path = request.get_method(), request.full_url.removeprefix(at.url)
         detail = error.read().decode(errors="replace")[:200].replace("\n", " ")
         if error.code == 404:
             raise NotFound("object on the Prefect server", path) from None

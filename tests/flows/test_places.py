@@ -72,6 +72,43 @@ def test_a_server_that_does_not_answer_is_one_line(cat):
         trigger(cat, Endpoint("http://127.0.0.1:1/api"), "web", ["gopher_quality"], {})
 
 
+@pytest.mark.parametrize("refusals", [2, 99])
+def test_a_busy_server_is_asked_again_and_then_told_of_in_one_line(monkeypatch, refusals):
+    """A server of our own that says 503, as Prefect's does while its database is locked."""
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+    from threading import Thread
+
+    from catalog.errors import Busy
+    from flows import prefect_api
+
+    asked = []
+
+    class Busily(BaseHTTPRequestHandler):
+        def do_GET(self):
+            asked.append(self.path)
+            self.send_response(503 if len(asked) <= refusals else 200)
+            self.end_headers()
+            self.wfile.write(b"{}" if len(asked) <= refusals else b"true")
+
+        def log_message(self, *given):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Busily)
+    Thread(target=server.serve_forever, daemon=True).start()
+    at = Endpoint(f"http://127.0.0.1:{server.server_port}/api")
+    monkeypatch.setattr(prefect_api, "PAUSES", (0.01, 0.01, 0.01))
+    try:
+        if refusals == 2:
+            assert prefect_api.call(at, "GET", "/health") is True and asked == ["/api/health"] * 3
+        else:
+            with pytest.raises(Busy, match="too busy to answer GET /health; repeat"):
+                prefect_api.call(at, "GET", "/health")
+            assert len(asked) == 4
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
 def test_an_inline_run_never_imports_prefect(cat):
     code = (
         "import sys; from ui.cli.main import run; status = run(['score', 'web', 'langid', '--on', 'inline']);"
