@@ -23,6 +23,7 @@ PEOPLE = "changes what is there, which over MCP stays with people"
 KEYS = "a private key never travels"
 SAMPLES = "streams sample text, for which there is the HTTP face and the library"
 PAYS = "whom a team pays, and how much at most, is set at the command line by whoever answers for it"
+GRADES = "people grade by name at the command line; the other faces do not offer it yet"
 PLAIN = "over MCP: figures that `show` and `sql` give"
 
 Verb = tuple[str, str, str]
@@ -40,6 +41,7 @@ VERBS: dict[str, Verb] = {
     "clusters": ("GET /datasets/{ref}/clusters", "clusters", ""),
     "sql": ("POST /sql", "sql", ""),
     "search": ("POST /search", "search", ""),
+    "discover": ("", "", "the other faces do not offer it yet"),
     "explore": ("GET /datasets/{ref}/explore", "", SAMPLES),
     "confounds": ("GET /datasets/{ref}/confounds/{column}", "", PLAIN),
     "estimate": ("GET /datasets/{ref}/estimate", "", PLAIN),
@@ -78,6 +80,22 @@ VERBS: dict[str, Verb] = {
     "endpoint import": ("", "", FILES),
     "budget set": ("", "", PAYS),
     "budget list": ("", "", PAYS),
+    "grade create": ("", "", GRADES),
+    "grade list": ("", "", GRADES),
+    "grade work": ("", "", GRADES),
+    "grade next": ("", "", GRADES),
+    "grade put": ("", "", GRADES),
+    "grade skip": ("", "", GRADES),
+    "grade undo": ("", "", GRADES),
+    "grade plant": ("", "", GRADES),
+    "grade status": ("", "", GRADES),
+    "grade agree": ("", "", GRADES),
+    "grade compare": ("", "", GRADES),
+    "grade conflicts": ("", "", GRADES),
+    "grade adjudicate": ("", "", GRADES),
+    "grade export": ("", "", GRADES),
+    "grade publish": ("", "", GRADES),
+    "grade close": ("", "", GRADES),
     "mix weights": ("POST /mixes/weights", "mix_weights", ""),
     "mix split": ("POST /mixes/split", "mix_split", ""),
     "mix publish": ("POST /mixes", "mix_publish", ""),
