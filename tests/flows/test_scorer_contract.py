@@ -236,9 +236,8 @@ def context(tiny_models):
         params, model = _with_model(scorer, tiny_models)
         params = {**params, **_columns_given(scorer)}
         if scorer.cost == "api":
-            params |= {"endpoint": "scripted"} | (
-                {"rubric": "chat_tags"} if "rubric" in scorer.params.model_fields else {}
-            )
+            needed = {"endpoint": "scripted", "rubric": "chat_tags", "question": "Which?"}
+            params |= {name: value for name, value in needed.items() if name in scorer.params.model_fields}
         ctx = Context(params=scorer.parse_params(params), seed=seed, dtype="float32", model=model, ask=scripted)
         if scorer.pattern != "fit":
             ctx.target = scan_of(scorer, sentences(60, seed=4, low=14) if target is None else target)
