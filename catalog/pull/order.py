@@ -266,6 +266,8 @@ class Order:
             raise BadInput(f"index {index} is outside the mix, which has {self.total} items")
         at = max(0, int(np.searchsorted(self.starts, index, side="left")) - 1)
         segment = self.segments[at]
+        if index - segment.start == sum(segment.counts):  # all of it: no wheel has to be made to know
+            return [count + cursor for count, cursor in zip(segment.counts, segment.cursors, strict=True)]
         parts = np.arange(len(segment.counts))
         given = self._wheel(at).served(parts, np.full(len(parts), index - segment.start))
         return (given + np.array(segment.cursors, np.int64)).tolist()
