@@ -39,8 +39,10 @@ def check_mine(slot: GradeSlot, grader: str) -> None:
     if slot.grader == grader and slot.status in ("taken", "graded"):
         return
     if slot.grader and slot.grader != grader:
-        raise Refused(f"item {slot.id[:8]} expired and was given to {slot.grader}; {grader} asks for the next one",
-                      missing=[slot.id])  # fmt: skip
+        raise Refused(
+            f"item {slot.id[:8]} is with {slot.grader}: an item that expired goes to the next who asks; ask for another",
+            missing=[slot.id],
+        )
     raise Refused(f"item {slot.id[:8]} is not with {grader}: skipped, retracted or free; ask for the next one",
                   missing=[slot.id])  # fmt: skip
 

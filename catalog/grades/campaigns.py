@@ -216,7 +216,7 @@ def checked(rubric: dict[str, Any], name: str, value: Any) -> int | str:
         return str(value)
     if isinstance(value, str) and re.fullmatch(r"[+-]?\d{1,9}", value.strip()):
         value = int(value)
-    whole = not isinstance(value, bool) and isinstance(value, (int, float)) and value == int(value)
+    whole = not isinstance(value, bool) and isinstance(value, (int, float)) and value % 1 == 0
     if not whole or not body["low"] <= value <= body["high"]:
         raise BadInput(f"{name} is a whole number from {body['low']} to {body['high']}, not {value!r}")
     return int(value)

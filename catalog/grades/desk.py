@@ -148,8 +148,7 @@ def skip(cat: Catalog, item: str, *, grader: str | None = None, note: str = "") 
         if slot.item < 0:
             slot.status = "gone"
         else:
-            slot.status, slot.grader, slot.expires = "open", None, None
-            reopened(session, campaign.id, slot.item)
+            slot.status, slot.grader, slot.expires = "reopened", None, None
         session.add(slot)
         session.commit()
     return {"item": item, "campaign": campaign.name, "skipped": True, "repeated": False}

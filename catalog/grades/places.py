@@ -1,13 +1,14 @@
 """Places at items, and which one a grader gets next. All of it runs inside a transaction that holds the campaign.
 
 A grader's cursor says below which item nothing is open that they have not seen, so that finding a place costs the same
-after a million items as after ten; a place that comes free moves every cursor back to it.
+after a million items as after ten. Places that come free again are marked, few, and looked for apart.
 """
 
 from __future__ import annotations
 
 import hashlib
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from sqlalchemy import exists, update
 from sqlalchemy.orm import aliased
@@ -56,12 +57,15 @@ def _hole(session: Session, campaign: Campaign, grader: str, cursor: GradeCursor
     )
     here = select(GradeSlot).where(GradeSlot.campaign_id == campaign.id, unseen)
     by_item = (col(GradeSlot.item), col(GradeSlot.place))
-    free = here.where(GradeSlot.status == "open", GradeSlot.item >= cursor.item)
-    first = session.exec(free.order_by(*by_item).limit(1)).first()
-    cursor.item = first.item if first else campaign.frontier
-    late = here.where(GradeSlot.status == "taken", GradeSlot.item >= 0, col(GradeSlot.expires) < now())
-    lost = session.exec(late.order_by(*by_item).limit(1)).first()
-    found = [slot for slot in (first, lost) if slot is not None]
+
+    def first(*conditions: Any) -> GradeSlot | None:
+        return session.exec(here.where(*conditions).order_by(*by_item).limit(1)).first()
+
+    free = first(GradeSlot.status == "open", GradeSlot.item >= cursor.item)
+    cursor.item = free.item if free else campaign.frontier
+    back = first(GradeSlot.status == "reopened")
+    late = first(GradeSlot.status == "taken", GradeSlot.item >= 0, col(GradeSlot.expires) < now())
+    found = [slot for slot in (free, back, late) if slot is not None]
     return min(found, key=lambda slot: slot.item) if found else None
 
 
@@ -100,9 +104,9 @@ def _gold(session: Session, campaign: Campaign, grader: str, cursor: GradeCursor
 
 
 def reopened(session: Session, campaign_id: str, item: int) -> None:
-    """A place came free: whoever is past it looks again from there."""
-    late = update(GradeCursor).where(col(GradeCursor.campaign_id) == campaign_id, col(GradeCursor.item) > item)
-    session.execute(late.values(item=item))
+    """Places of an item that somebody may be past are looked for apart, so that no cursor ever goes back."""
+    here = update(GradeSlot).where(col(GradeSlot.campaign_id) == campaign_id, col(GradeSlot.item) == item)
+    session.execute(here.where(col(GradeSlot.status) == "open").values(status="reopened"))
 
 
 def check_open(campaign: Campaign) -> None:

@@ -324,7 +324,7 @@ class GradeSlot(SQLModel, table=True):
     campaign_id: str
     item: int = Field(sa_column=Column(BigInteger, nullable=False))
     place: int
-    status: str = "open"  # open, taken, graded, gone
+    status: str = "open"  # open, taken, graded, reopened (skipped by its grader), gone
     grader: str | None = None
     taken: str | None = None
     expires: str | None = None

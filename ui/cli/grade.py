@@ -11,7 +11,7 @@ from ui.cli.output import Json, emit, facts, note, number, opened, table
 Name = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="Campaign.")]
 Item = Annotated[str, typer.Argument(metavar="ITEM", help="Handle that `strata grade next` gave.")]
 As = Annotated[str | None, typer.Option("--as", metavar="PERSON", help="Who grades; default the actor.")]
-Note = Annotated[str, typer.Option(help="A remark that is stored with it.")]
+Note = Annotated[str, typer.Option("--note", metavar="TEXT", help="A remark that is stored with it.")]
 Resamples = Annotated[int, typer.Option(min=0, help="Resamples of the bootstrap over items.")]
 Seed = Annotated[int, typer.Option(help="Seed of whatever is random.")]
 
@@ -296,6 +296,8 @@ def agree(name: Name, resamples: Resamples = 1000, seed: Seed = 0, json: Json = 
 
 
 def _interval(found: dict[str, Any]) -> str:
+    if found["low"] != found["low"]:  # NaN: too few items to draw again
+        return "undefined" if found["value"] != found["value"] else number(found["value"])
     return f"{number(found['value'])} [{number(found['low'])}, {number(found['high'])}]"
 
 
