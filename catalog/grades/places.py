@@ -56,10 +56,9 @@ def _hole(session: Session, campaign: Campaign, grader: str, cursor: GradeCursor
         seen.campaign_id == campaign.id, seen.item == GradeSlot.item, seen.grader == grader, seen.superseded.is_(None)
     )
     here = select(GradeSlot).where(GradeSlot.campaign_id == campaign.id, unseen)
-    by_item = (col(GradeSlot.item), col(GradeSlot.place))
 
     def first(*conditions: Any) -> GradeSlot | None:
-        return session.exec(here.where(*conditions).order_by(*by_item).limit(1)).first()
+        return session.exec(here.where(*conditions).order_by(col(GradeSlot.item)).limit(1)).first()
 
     free = first(GradeSlot.status == "open", GradeSlot.item >= cursor.item)
     cursor.item = free.item if free else campaign.frontier
@@ -90,7 +89,8 @@ def _gold(session: Session, campaign: Campaign, grader: str, cursor: GradeCursor
     if not campaign.gold_every or cursor.served // campaign.gold_every <= cursor.golds:
         return None
     query = select(GradeSlot.item).where(GradeSlot.campaign_id == campaign.id, GradeSlot.grader == grader)
-    given = set(session.exec(query.where(GradeSlot.item < 0)))
+    had = col(GradeSlot.status).in_(["taken", "graded", "gone"])
+    given = set(session.exec(query.where(had, GradeSlot.item < 0)))
     held = session.exec(select(GradeGold).where(GradeGold.campaign_id == campaign.id, GradeGold.actor != grader))
     left = [gold for gold in held if gold.item not in given]
     if not left:

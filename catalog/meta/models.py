@@ -317,7 +317,7 @@ class GradeSlot(SQLModel, table=True):
     __table_args__ = (
         UniqueConstraint("campaign_id", "item", "place"),
         Index("ix_gradeslot_open", "campaign_id", "status", "item"),
-        Index("ix_gradeslot_grader", "campaign_id", "grader", "item"),
+        Index("ix_gradeslot_grader", "campaign_id", "grader", "status", "item"),
     )
 
     id: str = Field(default_factory=new_id, primary_key=True)

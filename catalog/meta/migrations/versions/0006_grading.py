@@ -72,7 +72,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("campaign_id", "item", "place"),
     )
     op.create_index("ix_gradeslot_open", "gradeslot", ["campaign_id", "status", "item"])
-    op.create_index("ix_gradeslot_grader", "gradeslot", ["campaign_id", "grader", "item"])
+    op.create_index("ix_gradeslot_grader", "gradeslot", ["campaign_id", "grader", "status", "item"])
     op.create_table(
         "gradegold",
         sa.Column("campaign_id", sa.String(), nullable=False),
