@@ -10,9 +10,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import numpy as np
 import orjson
@@ -28,23 +31,29 @@ if TYPE_CHECKING:
     from catalog.catalog import Catalog
 
 EXCERPTS, WIDTH, EMBEDDED = 8, 300, 3
-"""Rows that are looked at for each dataset, characters of each that are kept, and how many are passages of their own."""
+"""Texts that are looked at for each dataset, characters of each that are kept, and how many are passages of their own."""
+LOOKED, LABEL = 64, 64
+"""Rows whose fields are looked at, and characters up to which a value of an unmapped field is a label."""
+IDS = re.compile(r"(^|_)(id|hash|url|uri|path|file)(_|$)")
 TITLED_ROWS = 50_000
 """Rows up to which clusters get their titles here: every text of the dataset is read once for them."""
-FORMAT = "2"
+FORMAT = "3"
 Embed = Callable[[list[str]], np.ndarray]
 
 
 @dataclass
 class Card:
-    """What is known of one dataset. excerpts: [{"sample_id", "text"}]; filled: fields with a value in how many of them."""
+    """What is known of one dataset. excerpts: [{"sample_id", "text"}]; filled: fields with a value in
+    how many of the rows `looked` at; values: short ones of unmapped fields."""
 
     dataset: Dataset
     version: Version
     columns: list[ColumnRecord]
     selections: list[Selection]
     excerpts: list[dict[str, str]] = field(default_factory=list)
+    looked: int = 0
     filled: dict[str, int] = field(default_factory=dict)
+    values: list[str] = field(default_factory=list)
     titles: list[str] = field(default_factory=list)
 
     @property
@@ -76,6 +85,7 @@ class Card:
             "kind": f"{dataset.kind} {dataset.role or ''} {dataset.tier}",
             "columns": ", ".join([*(c.alias for c in self.columns), *self.filled]),
             "labels": ", ".join(labels[:60]),
+            "values": ", ".join(self.values),
             "clusters": ". ".join(self.titles),
             "selections": ". ".join(f"{s.name} {s.note}" for s in self.selections),
             "excerpts": " ".join(item["text"] for item in self.excerpts),
@@ -119,7 +129,8 @@ def index_of(cat: Catalog, cards: Sequence[Card], embed: Embed | None) -> CardIn
         if held is None or held["key"] != key:
             held = kept[card.dataset.id] = {"key": key, **_looked_at(cat, card), "text": "", "vectors": []}
             changed = True
-        card.excerpts, card.filled, card.titles = held["excerpts"], held["filled"], held["titles"]
+        for name in ("excerpts", "looked", "filled", "values", "titles"):
+            setattr(card, name, held[name])
     index = CardIndex([card.document() for card in cards])
     if embed is not None:
         for card, document in zip(cards, index.documents, strict=True):
@@ -139,24 +150,34 @@ def index_of(cat: Catalog, cards: Sequence[Card], embed: Embed | None) -> CardIn
 
 
 def _looked_at(cat: Catalog, card: Card) -> dict[str, Any]:
-    """Evenly spaced rows: the beginning of their texts, and which fields have a value."""
+    """Evenly spaced rows: the beginning of some texts, which fields have a value, and short values of unmapped fields."""
     dataset = card.dataset
-    physical = dataset.rows + dataset.removed
-    at = sorted({int(place) for place in np.linspace(0, max(physical - 1, 0), EXCERPTS)}) if physical else []
-    names = ["sample_id", "text", "created", "url", "author", "meta", "removed"]
-    rows = cat.lance(dataset.name).take(at, columns=names).to_pylist() if at else []
-    rows = [row for row in rows if row["removed"] is None]
-    filled: dict[str, int] = {}
+    table, physical = cat.lance(dataset.name), dataset.rows + dataset.removed
+
+    def spaced(count: int, names: list[str]) -> list[dict[str, Any]]:
+        at = sorted({int(place) for place in np.linspace(0, max(physical - 1, 0), count)}) if physical else []
+        rows = table.take(at, columns=[*names, "removed"]).to_pylist() if at else []
+        return [row for row in rows if row["removed"] is None]
+
+    rows = spaced(LOOKED, ["created", "url", "author", "meta"])
+    filled: Counter[str] = Counter()
+    values: dict[str, None] = {}
     for row in rows:
         extra = orjson.loads(row["meta"]) if row["meta"] else {}
-        own = [name for name in ("created", "url", "author") if row[name]]
-        for name in dict.fromkeys([*own, *(str(key)[:64] for key in list(extra)[:40] if extra[key] not in (None, ""))]):
-            filled[name] = filled.get(name, 0) + 1
+        filled.update(name for name in ("created", "url", "author") if row[name])
+        for key, value in list(extra.items())[:40]:
+            if value not in (None, ""):
+                filled[str(key)[:64]] += 1
+            if isinstance(value, str) and len(value) <= LABEL and not IDS.search(key.casefold()):
+                values[value] = None
     excerpts = [
         {"sample_id": row["sample_id"], "text": " ".join((row["text"] or "")[: 2 * WIDTH].split())[:WIDTH]}
-        for row in rows
+        for row in spaced(EXCERPTS, ["sample_id", "text"])
     ]
-    return {"excerpts": excerpts, "filled": filled, "titles": _titles(cat, card)}
+    return {
+        "excerpts": excerpts, "looked": len(rows), "filled": dict(filled), "values": list(values)[:LOOKED],
+        "titles": _titles(cat, card),
+    }  # fmt: skip
 
 
 def _titles(cat: Catalog, card: Card) -> list[str]:
@@ -198,7 +219,7 @@ def _save(cat: Catalog, kept: dict[str, dict[str, Any]]) -> None:
         }
     )
     final = cat.settings.home / "discover.arrow"
-    part = final.with_suffix(f".{os.getpid()}.part")
+    part = final.with_suffix(f".{uuid4().hex}.part")
     with contextlib.suppress(OSError):
         with pa.OSFile(str(part), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
             writer.write_table(table)

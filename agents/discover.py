@@ -139,7 +139,11 @@ def _asked(need: Need) -> dict[str, Any]:
 def _facts(card: Card, checks: list[Check]) -> dict[str, Any]:
     """What a language model is told of a dataset: facts of its card, no text of a sample."""
     document = card.document()
-    told = {name: text[:600] for name, text in document.fields.items() if name not in ("excerpts", "clusters", "name")}
+    told = {
+        name: text[:600]
+        for name, text in document.fields.items()
+        if name not in ("excerpts", "values", "clusters", "name")
+    }
     return {
         "name": card.dataset.name, "rows": card.version.rows, **told,
         "checked": [f"{held.asked}: {held.verdict}, {held.why}" for held in checks],

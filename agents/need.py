@@ -129,7 +129,7 @@ def topic_of(need: Need) -> str:
     for pattern in (
         *(pattern for _, pattern in FIELDS),
         rf"\b({names})\b",
-        r"\b(multi-?lingual|cross-?lingual|many languages|several languages|languages?|rows?|samples?|records?)\b",
+        r"\b(multi-?lingual|cross-?lingual|many languages|several languages|languages?|rows?|samples?|records?|documents?|texts?)\b",
         r"\b(long|longer|short|shorter|free|open|use|usage|licen[sc]e\w*|least|most|more|less|with|without|about|under)\b",
     ):
         rest = re.sub(pattern, " ", rest, flags=re.IGNORECASE)

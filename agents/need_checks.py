@@ -102,6 +102,8 @@ def _use(use: str, card: Card) -> Check:
     default, held = card.dataset.licence, card.licences()
     if "commercial" in use and card.dataset.use_class == "research":
         return Check(asked, "against", "its class of use is research", rows=0)
+    if (sure := card.dataset.licence_verified) and (reason := blocks(sure, use)):
+        return Check(asked, "against", f"licence verified as {sure}: {reason}", rows=0)
     reasons = {name: blocks(default if name == "unknown" else name, use) for name in held}
     good = [name for name, reason in reasons.items() if not reason]
     rows, all_rows = sum(held[name] for name in good), sum(held.values())
@@ -124,7 +126,7 @@ def _use(use: str, card: Card) -> Check:
 
 
 def _field(name: str, card: Card) -> Check:
-    asked, looked = f"field {name}", len(card.excerpts)
+    asked, looked = f"field {name}", card.looked
     if filled := card.filled.get(name, 0):
         verdict = "met" if filled == looked else "partly"
         return Check(asked, verdict, f"{filled} of {looked} rows looked at have {name}", f"{name} IS NOT NULL")

@@ -22,7 +22,15 @@ import numpy as np
 
 K1, B = 1.2, 0.75
 RRF = 60
-WEIGHTS = {"name": 3.0, "title": 3.0, "collection": 2.0, "creators": 0.7, "licences": 0.3, "excerpts": 0.5}
+WEIGHTS = {
+    "name": 3.0,
+    "title": 3.0,
+    "collection": 2.0,
+    "creators": 0.7,
+    "licences": 0.3,
+    "excerpts": 0.5,
+    "values": 0.5,
+}
 """How often a word of a field counts; 1 for the fields that are not here."""
 STOP = frozenset(
     "a about all an and any are as at be but by can do for from has have i if in into is it its me must my need needs no "

@@ -14,11 +14,13 @@ from agents.quick_encoder import embed_quickly
 from catalog import Catalog
 from catalog.card_index import CardIndex, Document, best, fuse, words_of
 from catalog.errors import BadInput, NotFound
-from catalog.meta.models import Audit, Budget, Call, Dataset
+from catalog.meta.calls import Call, EndpointBudget
+from catalog.meta.models import Audit, Dataset
 from catalog.testing import attach_columns, text_dataset
 from flows.endpoints import account
 from flows.endpoints.registry import save_endpoint
 from flows.endpoints.testing import metered
+from ui.cli.main import run
 
 NEWS = [
     "The parliament voted on the budget late on Tuesday, the minister told reporters.",
@@ -43,7 +45,10 @@ def stock(tmp_path_factory):
     """Four datasets: dated news in three languages, recipes, code, and one that makes demands."""
     tmp_path = tmp_path_factory.mktemp("stock")
     cat = Catalog.open(tmp_path / "home")
-    dated = [{"text": f"{NEWS[at % 3]} No {at}.", "created": f"2024-01-{at + 1:02d}"} for at in range(12)]
+    dated = [
+        {"text": f"{NEWS[at % 3]} No {at}.", "created": f"2024-01-{at + 1:02d}", "desk": "chancellery"}
+        for at in range(12)
+    ]
     text_dataset(cat, tmp_path, "news", dated, licence="CC-BY-4.0", note="newspaper reports on politics")
     text_dataset(cat, tmp_path, "kitchen", [f"{t} {at}" for at in range(4) for t in RECIPES], licence="CC-BY-NC-4.0")
     text_dataset(cat, tmp_path, "snippets", [f"{t} # {at}" for at in range(4) for t in CODE], licence="MIT")
@@ -95,6 +100,7 @@ def test_planted_datasets_are_found_with_their_evidence(stocked):
     assert "news" in first["matched"]["name"] and "cosine" in first["why"][-1]
     assert names(discover(stocked, "baking bread and cakes"))[0] == "kitchen"
     assert names(discover(stocked, "code snippets"))[0] == "snippets"
+    assert discover(stocked, "chancellery")["datasets"][0]["matched"] == {"values": ["chancellery"]}
     sampled = discover(stocked, "flour")["datasets"][0]
     texts = {row["sample_id"]: row["text"] for batch in stocked.scan("kitchen") for row in batch.to_pylist()}
     assert sampled["samples"] and all("flour" in texts[sample] for sample in sampled["samples"])
@@ -214,12 +220,12 @@ def test_a_model_helps_and_a_fooled_one_cannot_do_harm(stocked):
         assert names(held)[0] == "news" and held["datasets"][0]["language_model"]["fit"] == 3
         assert sum("Card (data" in seen["messages"][-1]["content"] for seen in meter.seen) == 4, "one card a question"
         sent = "\n".join(message["content"] for seen in meter.seen for message in seen["messages"])
-        assert NEWS[0] not in sent and RECIPES[0] not in sent, "no text of a sample is sent"
+        assert not any(text in sent for text in (NEWS[0], RECIPES[0], "chancellery")), "nothing of a sample is sent"
         count = len(meter.seen)
         assert discover(stocked, "gazette", endpoint="e", budget="b") == held and len(meter.seen) == count
         with stocked.session() as session:
             assert len(session.exec(select(Audit)).all()) == before
-            assert session.get_one(Budget, "b").spent_requests == count
+            assert session.get_one(EndpointBudget, "b").spent_requests == count
         assert sorted(held.name for held in stocked.datasets()) == ["hostile", "kitchen", "news", "snippets"]
 
 
@@ -245,6 +251,23 @@ def test_a_reader_may_discover(stocked, monkeypatch):
     reader = Catalog(stocked.settings)
     monkeypatch.setenv("STRATA_GRANT", "read")
     assert names(discover(reader, "political news"))[0] == "news"
+
+
+def test_the_command_says_what_it_found_and_errors_in_one_line(stocked, capsys):
+    home = ["--home", str(stocked.settings.home), "discover"]
+    assert run([*home, "political news with dates for commercial use", "--top", "1"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("1. news@v1") and "met: field created" in said.out and OFF in said.err
+    assert run([*home, "political news", "--json"]) == 0
+    assert orjson.loads(capsys.readouterr().out)["datasets"][0]["ref"] == "news@v1"
+    for wrong in (
+        ["..."],
+        ["news", "--mode", "magic"],
+        ["news", "--endpoint", "e"],
+        ["news", "--endpoint", "e", "--budget", "b"],
+    ):
+        assert run([*home, *wrong]) == 2
+        assert re.fullmatch(r"error: [^\n]+\n", capsys.readouterr().err)
 
 
 def test_words_are_cut_where_names_run_together():
