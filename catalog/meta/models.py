@@ -22,7 +22,7 @@ def new_id() -> str:
     return uuid4().hex
 
 
-def _json(default: Any = dict) -> Any:
+def json_column(default: Any = dict) -> Any:
     return Field(default_factory=default, sa_column=Column(JSON, nullable=False))
 
 
@@ -78,7 +78,7 @@ class Version(SQLModel, table=True):
     note: str = ""
     actor: str = ""
     run_id: str | None = None
-    statistics: dict = _json()  # counts by source, licence, language; bytes; quantiles of length
+    statistics: dict = json_column()  # counts by source, licence, language; bytes; quantiles of length
     created: str = Field(default_factory=now)
 
 
@@ -101,9 +101,9 @@ class ColumnRecord(SQLModel, table=True):
     scope: str = "row"  # row, fitted, population
     population: str | None = None  # "name@vN" for scope population
     covered: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))  # rows in a DONE state
-    states: dict = _json()  # state name -> rows
-    statistics: dict = _json()  # count, mean, min, max, quantiles, histogram, correlation with length
-    report: dict = _json()  # agreement of a fitted scorer, AUC with interval, reduction of KL ...
+    states: dict = json_column()  # state name -> rows
+    statistics: dict = json_column()  # count, mean, min, max, quantiles, histogram, correlation with length
+    report: dict = json_column()  # agreement of a fitted scorer, AUC with interval, reduction of KL ...
     digest: str = ""
     run_id: str | None = None
     created: str = Field(default_factory=now)
@@ -114,7 +114,7 @@ class Recipe(SQLModel, table=True):
 
     fingerprint: str = Field(primary_key=True)
     scorer: str
-    body: dict = _json()
+    body: dict = json_column()
     source_digest: str = ""  # of the plug-in's file: recorded, not hashed in
     base: str = Field(default="", index=True)  # fingerprint without the fitted population: finds a frozen fit again
     created: str = Field(default_factory=now)
@@ -137,10 +137,10 @@ class Run(SQLModel, table=True):
     actor: str = ""
     dataset: str | None = None
     place: str = "inline"  # inline, home, team
-    request: dict = _json()
-    counts: dict = _json()  # in, kept, dropped, quarantined, computed, reused
-    cost: dict = _json()  # cpu_s, gpu_s, tokens, money
-    progress: dict = _json()  # done, total, unit, rate
+    request: dict = json_column()
+    counts: dict = json_column()  # in, kept, dropped, quarantined, computed, reused
+    cost: dict = json_column()  # cpu_s, gpu_s, tokens, money
+    progress: dict = json_column()  # done, total, unit, rate
     error: str | None = None
     host: str = ""
     pid: int = 0
@@ -156,7 +156,7 @@ class Checkpoint(SQLModel, table=True):
 
     key: str = Field(primary_key=True)
     unit: str = Field(primary_key=True)
-    payload: dict = _json()
+    payload: dict = json_column()
     created: str = Field(default_factory=now)
 
 
@@ -168,8 +168,8 @@ class Edge(SQLModel, table=True):
     verb: str
     source: str = Field(index=True)  # "file:...", "name@v3", "column:<fingerprint>", "mix:name@v1"
     target: str = Field(index=True)
-    counts: dict = _json()
-    details: dict = _json()  # the recipe of a promotion, waterfall, mapping of an ingest
+    counts: dict = json_column()
+    details: dict = json_column()  # the recipe of a promotion, waterfall, mapping of an ingest
     created: str = Field(default_factory=now)
 
 
@@ -227,8 +227,8 @@ class Mix(SQLModel, table=True):
     id: str = Field(default_factory=new_id, primary_key=True)
     name: str = Field(index=True)
     version: int
-    spec: dict = _json()
-    lock: dict = _json()
+    spec: dict = json_column()
+    lock: dict = json_column()
     digest: str
     actor: str = ""
     run_id: str | None = None
@@ -285,9 +285,9 @@ class Campaign(SQLModel, table=True):
     kind: str = "single"  # single, pair
     dataset_id: str = Field(index=True)
     ref: str  # "web@v3"
-    rubric: dict = _json()
+    rubric: dict = json_column()
     rubric_digest: str
-    recipe: dict = _json()  # where, order, seed, columns: how the queue was made
+    recipe: dict = json_column()  # where, order, seed, columns: how the queue was made
     target: str = "sample"  # sample, turn, span
     graders: int = 1  # wanted for each item
     gold_every: int = 0  # every so many items a planted one; 0: none
@@ -340,7 +340,7 @@ class GradeGold(SQLModel, table=True):
     item: int = Field(primary_key=True)  # -1, -2 ...
     row_id: int = Field(sa_column=Column(BigInteger, nullable=False))
     sample_id: str
-    answer: dict = _json()
+    answer: dict = json_column()
     actor: str = ""
     created: str = Field(default_factory=now)
 
@@ -382,7 +382,7 @@ class EvalPolicy(SQLModel, table=True):
     """What of an eval is a leak, from which share on, and what is done with a row that holds it."""
 
     dataset_id: str = Field(primary_key=True)
-    fields: list = _json(list)  # text, question, choices, answer, or keys of `meta`
+    fields: list = json_column(list)  # text, question, choices, answer, or keys of `meta`
     action: str = "flag"  # flag, cut, drop
     share: float = 0.5  # of an item's words, copied
     numbers: float = 0.8  # of an item's words, numbers masked
@@ -436,8 +436,8 @@ class Trial(SQLModel, table=True):
     seed: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
     tokens: int | None = Field(default=None, sa_column=Column(BigInteger))
     size: int | None = Field(default=None, sa_column=Column(BigInteger))  # parameters of the model
-    weights: dict = _json()  # part -> share it was served, from the lock
-    results: dict = _json()  # result -> number
+    weights: dict = json_column()  # part -> share it was served, from the lock
+    results: dict = json_column()  # result -> number
     status: str = "done"  # done, diverged
     source: str = ""  # file the results came from, or "proxy"
     digest: str = ""  # of the results
@@ -445,61 +445,3 @@ class Trial(SQLModel, table=True):
     actor: str = ""
     run_id: str | None = None
     created: str = Field(default_factory=now)
-
-
-class EndpointRecord(SQLModel, table=True):
-    """A language model behind an address; see flows.endpoints.registry. No secret is in it."""
-
-    __tablename__ = "endpoint"  # type: ignore[assignment]
-
-    name: str = Field(primary_key=True)
-    body: dict = _json()
-    actor: str = ""
-    created: str = Field(default_factory=now)
-
-
-class Budget(SQLModel, table=True):
-    """What may be spent on endpoints under one name. Held: reserved by requests that are under way."""
-
-    name: str = Field(primary_key=True)
-    money: float | None = None  # limits; None: without
-    tokens: int | None = Field(default=None, sa_column=Column(BigInteger))
-    requests: int | None = Field(default=None, sa_column=Column(BigInteger))
-    spent_money: float = 0.0
-    spent_tokens: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
-    spent_requests: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
-    held_money: float = 0.0
-    held_tokens: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
-    held_requests: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
-    actor: str = ""
-    created: str = Field(default_factory=now)
-
-
-class Call(SQLModel, table=True):
-    """One question to an endpoint, by the digest of all that decides its answer. Holds the answer, never the question."""
-
-    digest: str = Field(primary_key=True)
-    endpoint: str
-    model: str
-    revision: str  # pinned, or "unpinned:DAY"
-    purpose: str = Field(default="", index=True)  # "judge_fineweb_edu", "agent:discover" ...
-    sample_id: str | None = Field(default=None, index=True)
-    run_id: str | None = None
-    budget: str | None = None
-    status: str = "sent"  # sent, answered, failed
-    held_money: float = 0.0
-    held_tokens: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
-    money: float = 0.0
-    tokens_in: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
-    tokens_out: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
-    attempts: int = 0
-    lost: int = 0  # attempts that may have been billed and were never answered
-    text: str | None = Field(default=None, sa_column=Column(Text))
-    finish: str | None = None  # stop, length, refusal ...
-    served_by: str = ""  # model and fingerprint as the server named them
-    error: str | None = None
-    host: str = ""
-    pid: int = 0
-    process_start: str = ""
-    created: str = Field(default_factory=now)
-    finished: str | None = None

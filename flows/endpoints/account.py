@@ -20,7 +20,8 @@ from sqlmodel import Session, col, select
 
 from catalog.access import check
 from catalog.errors import BadInput, NotFound, Refused
-from catalog.meta.models import Budget, Call, now
+from catalog.meta.calls import Call, EndpointBudget
+from catalog.meta.models import now
 from catalog.store.publish import alive, process_start
 from flows.endpoints.wire import Answer
 
@@ -36,7 +37,7 @@ class OverBudget(Refused):
 
 def set_budget(
     cat: Catalog, name: str, *, money: float | None = None, tokens: int | None = None, requests: int | None = None
-) -> Budget:
+) -> EndpointBudget:
     """Set the limits of a budget, which keeps what it has spent. A limit that is None does not bind."""
     check(cat, "write", f"budget {name}")
     if money is None and tokens is None and requests is None:
@@ -44,23 +45,23 @@ def set_budget(
     if min(value for value in (money, tokens, requests) if value is not None) < 0:
         raise BadInput(f"budget {name}: a limit below zero makes no sense")
     with cat.session() as session:
-        held = session.get(Budget, name) or Budget(name=name, actor=cat.settings.actor)
+        held = session.get(EndpointBudget, name) or EndpointBudget(name=name, actor=cat.settings.actor)
         held.money, held.tokens, held.requests = money, tokens, requests
         session.add(held)
         session.commit()
         return held
 
 
-def budgets(cat: Catalog) -> list[Budget]:
+def budgets(cat: Catalog) -> list[EndpointBudget]:
     """All budgets, by name."""
     with cat.session() as session:
-        return list(session.exec(select(Budget).order_by(Budget.name)))
+        return list(session.exec(select(EndpointBudget).order_by(EndpointBudget.name)))
 
 
-def budget(cat: Catalog, name: str) -> Budget:
+def budget(cat: Catalog, name: str) -> EndpointBudget:
     """One budget; `NotFound` names the others."""
     with cat.session() as session:
-        held = session.get(Budget, name)
+        held = session.get(EndpointBudget, name)
     if held is None:
         names = [item.name for item in budgets(cat)]
         raise NotFound("budget", name, names, f"set it: strata budget set {name} --money AMOUNT")
@@ -205,21 +206,21 @@ def _hold(session: Session, call: Call) -> None:
     within = [
         or_(limit.is_(None), spent + held + more <= limit)
         for limit, spent, held, more in (
-            (col(Budget.money), col(Budget.spent_money), col(Budget.held_money), money - ROOM),
-            (col(Budget.tokens), col(Budget.spent_tokens), col(Budget.held_tokens), tokens),
-            (col(Budget.requests), col(Budget.spent_requests), col(Budget.held_requests), 1),
+            (col(EndpointBudget.money), col(EndpointBudget.spent_money), col(EndpointBudget.held_money), money - ROOM),
+            (col(EndpointBudget.tokens), col(EndpointBudget.spent_tokens), col(EndpointBudget.held_tokens), tokens),
+            (col(EndpointBudget.requests), col(EndpointBudget.spent_requests), col(EndpointBudget.held_requests), 1),
         )
     ]
     taken = session.execute(
-        update(Budget)
-        .where(col(Budget.name) == call.budget, *within)
-        .values(held_money=Budget.held_money + money, held_tokens=Budget.held_tokens + tokens,
-                held_requests=Budget.held_requests + 1)
+        update(EndpointBudget)
+        .where(col(EndpointBudget.name) == call.budget, *within)
+        .values(held_money=EndpointBudget.held_money + money, held_tokens=EndpointBudget.held_tokens + tokens,
+                held_requests=EndpointBudget.held_requests + 1)
     )  # fmt: skip
     if taken.rowcount:  # type: ignore[attr-defined]
         return
     session.rollback()
-    held = session.get(Budget, call.budget)
+    held = session.get(EndpointBudget, call.budget)
     if held is None:
         raise NotFound("budget", call.budget, [], f"set it: strata budget set {call.budget} --money AMOUNT")
     raise OverBudget(f"budget {held.name} is used up: {_left(held)} is left and the next request may take "
@@ -227,7 +228,7 @@ def _hold(session: Session, call: Call) -> None:
                      "what is answered is kept")  # fmt: skip
 
 
-def _left(held: Budget) -> str:
+def _left(held: EndpointBudget) -> str:
     said = []
     if held.money is not None:
         said.append(f"{max(0.0, held.money - held.spent_money - held.held_money):.4g} money")
@@ -269,9 +270,9 @@ def _spend(session: Session, held: Call, money: float, tokens: int, *, requests:
     if held.budget is None:
         return
     session.execute(
-        update(Budget)
-        .where(col(Budget.name) == held.budget)
-        .values(held_money=Budget.held_money - held.held_money, held_tokens=Budget.held_tokens - held.held_tokens,
-                held_requests=Budget.held_requests - 1, spent_money=Budget.spent_money + money,
-                spent_tokens=Budget.spent_tokens + tokens, spent_requests=Budget.spent_requests + requests)
+        update(EndpointBudget)
+        .where(col(EndpointBudget.name) == held.budget)
+        .values(held_money=EndpointBudget.held_money - held.held_money, held_tokens=EndpointBudget.held_tokens - held.held_tokens,
+                held_requests=EndpointBudget.held_requests - 1, spent_money=EndpointBudget.spent_money + money,
+                spent_tokens=EndpointBudget.spent_tokens + tokens, spent_requests=EndpointBudget.spent_requests + requests)
     )  # fmt: skip

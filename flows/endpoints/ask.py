@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakValueDictionary
 
 from catalog.errors import BadInput, Missing, Refused
-from catalog.meta.models import Call
+from catalog.meta.calls import Call
 from flows.endpoints import account
 from flows.endpoints.registry import Endpoint, endpoint
 from flows.endpoints.wire import Answer, Question, Unanswered, send

@@ -13,7 +13,7 @@ from sqlmodel import select
 
 from catalog.access import check
 from catalog.errors import BadInput, Missing, NotFound
-from catalog.meta.models import EndpointRecord
+from catalog.meta.calls import EndpointRecord
 from catalog.plugins import parse_params
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from alembic import context
 from sqlalchemy import create_engine, text
 from sqlmodel import SQLModel
 
-import catalog.meta.models  # noqa: F401  (fills SQLModel.metadata)
+import catalog.meta.calls
+import catalog.meta.models  # noqa: F401  (both fill SQLModel.metadata)
 
 engine = create_engine(context.config.get_main_option("sqlalchemy.url"), connect_args={})
 with engine.connect() as connection:

@@ -88,7 +88,12 @@ def _widget(name: str, body: dict[str, Any]) -> Any:
         )
     if kind == "string" or kind is None:
         return st.text_input(label, value=default or "", key=key, help=help_) or (default if default is None else "")
-    written = st.text_input(label, value=json.dumps(default), key=key, help=f"{help_} As JSON.")
+    if kind == "object":  # a file or a name will do for it, or the mapping itself
+        written = st.text_input(label, value=json.dumps(default) if default else "", key=key, help=help_).strip()
+        if not written.startswith("{"):
+            return written or default
+    else:
+        written = st.text_input(label, value=json.dumps(default), key=key, help=f"{help_} As JSON.")
     try:
         return json.loads(written)
     except ValueError:
