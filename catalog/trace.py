@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from sqlmodel import select
+from sqlmodel import col, select
 
 from catalog.access import check
 from catalog.errors import NotFound
@@ -94,7 +94,11 @@ def _children(dataset: Dataset, table: lance.LanceDataset, quoted: str) -> list[
 
 def _grades(cat: Catalog, sample_id: str) -> list[dict[str, Any]]:
     with cat.session() as session:
-        held = session.exec(select(Grade).where(Grade.sample_id == sample_id).order_by(Grade.created)).all()  # type: ignore[arg-type]
+        held = session.exec(
+            select(Grade)
+            .where(Grade.sample_id == sample_id, col(Grade.superseded).is_(None), Grade.act != "skip")
+            .order_by(Grade.created)
+        ).all()  # type: ignore[arg-type]
     return [grade.model_dump(exclude={"id", "sample_id"}) for grade in held]
 
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from catalog.errors import BadInput, Missing, NotFound
-from flows.prefect_api import Endpoint, call, online_workers
+from flows.prefect_api import PrefectApi, call, online_workers
 from flows.server import FLOW, QUIET
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def main() -> None:
     os.execv(sys.executable, command)
 
 
-def pick_pool(at: Endpoint, costs: Sequence[str]) -> str:
+def pick_pool(at: PrefectApi, costs: Sequence[str]) -> str:
     """ "gpu" when a step wants it and a worker of that pool is online, else "cpu"."""
     if "gpu" in costs and online_workers(at, "gpu"):
         return "gpu"
@@ -69,7 +69,7 @@ def pick_pool(at: Endpoint, costs: Sequence[str]) -> str:
 
 def trigger(
     cat: Catalog,
-    at: Endpoint,
+    at: PrefectApi,
     dataset: str,
     scorers: Sequence[str],
     options: dict[str, Any],
@@ -91,7 +91,7 @@ def trigger(
 
 
 def create_run(
-    cat: Catalog, at: Endpoint, flow: str, pool: str, name: str, parameters: dict[str, Any], tags: Sequence[str] = ()
+    cat: Catalog, at: PrefectApi, flow: str, pool: str, name: str, parameters: dict[str, Any], tags: Sequence[str] = ()
 ) -> str:
     """Create a run of a flow's deployment in a pool; returns its flow run id."""
     try:
@@ -114,7 +114,7 @@ def submit(
     options: dict[str, Any],
     *,
     say: Callable[[str], None] = lambda line: None,
-) -> tuple[Endpoint, str]:
+) -> tuple[PrefectApi, str]:
     """Trigger a plan on the server of a place, starting the home's where it is asked for; returns server and run."""
     from flows.server import ensure
 
@@ -135,7 +135,7 @@ def _json_options(options: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value not in (None, {}, False)}
 
 
-def await_deployment(at: Endpoint, pool: str, flow: str = FLOW, wait: float = 90.0) -> None:
+def await_deployment(at: PrefectApi, pool: str, flow: str = FLOW, wait: float = 90.0) -> None:
     """A home's worker registers its deployments some seconds after the server answers."""
     deadline = time.monotonic() + wait
     while True:

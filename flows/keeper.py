@@ -20,7 +20,7 @@ from pathlib import Path
 from catalog.catalog import Catalog
 from catalog.errors import StrataError
 from catalog.store.publish import process_start
-from flows.prefect_api import Endpoint, flow_runs, healthy
+from flows.prefect_api import PrefectApi, flow_runs, healthy
 from flows.server import FLOWS, folder, record_path
 from flows.worker import RECOVER_SECONDS, Child, has_gpu, recover_quietly, worker_child
 
@@ -35,7 +35,7 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda got, frame: asked.append(got))
     cat = Catalog.open()
-    at = Endpoint(os.environ["PREFECT_API_URL"], os.environ["PREFECT_API_AUTH_STRING"])
+    at = PrefectApi(os.environ["PREFECT_API_URL"], os.environ["PREFECT_API_AUTH_STRING"])
     command = [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)]
     children = [Child("server", command, os.environ)]
     try:
@@ -46,7 +46,7 @@ def main() -> None:
         forget(cat)
 
 
-def keep(cat: Catalog, at: Endpoint, children: list[Child], url: str, idle_minutes: float, asked: list[int]) -> None:
+def keep(cat: Catalog, at: PrefectApi, children: list[Child], url: str, idle_minutes: float, asked: list[int]) -> None:
     """The loop: until asked to stop, the server dies, or nobody needs it."""
     write_record(cat, url, children, idle_minutes)
     looked = time.monotonic()
@@ -70,7 +70,7 @@ def unused_minutes(cat: Catalog) -> float:
     return (time.time() - (folder(cat.settings) / "used").stat().st_mtime) / 60
 
 
-def busy(at: Endpoint) -> bool:
+def busy(at: PrefectApi) -> bool:
     try:
         return bool(flow_runs(at, FLOWS, ["RUNNING", "PENDING", "SCHEDULED", "CANCELLING"]))
     except StrataError:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 from catalog.errors import BadInput
 from flows.planner import Plan
-from flows.prefect_api import Endpoint, team_endpoint
+from flows.prefect_api import PrefectApi, team_endpoint
 from flows.server import status
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ class Place:
 
     kind: Kind
     sentence: str
-    endpoint: Endpoint | None = None
+    endpoint: PrefectApi | None = None
 
 
 def choose(

@@ -23,7 +23,7 @@ FINAL = ("COMPLETED", "FAILED", "CANCELLED", "CRASHED")
 
 
 @dataclass(frozen=True)
-class Endpoint:
+class PrefectApi:
     """Where a Prefect API listens and how to log in; `secret` never shows in a repr."""
 
     url: str  # ends in /api
@@ -37,17 +37,17 @@ class Endpoint:
         return {"Authorization": f"{self.scheme} {held}"}
 
 
-def team_endpoint() -> Endpoint | None:
+def team_endpoint() -> PrefectApi | None:
     """The team's server as Prefect's own variables name it, or None."""
     url = os.environ.get("PREFECT_API_URL")
     if not url:
         return None
     if key := os.environ.get("PREFECT_API_KEY"):
-        return Endpoint(url.rstrip("/"), key, "Bearer")
-    return Endpoint(url.rstrip("/"), os.environ.get("PREFECT_API_AUTH_STRING"))
+        return PrefectApi(url.rstrip("/"), key, "Bearer")
+    return PrefectApi(url.rstrip("/"), os.environ.get("PREFECT_API_AUTH_STRING"))
 
 
-def call(at: Endpoint, method: str, path: str, body: Any = None, timeout: float = 20.0) -> Any:
+def call(at: PrefectApi, method: str, path: str, body: Any = None, timeout: float = 20.0) -> Any:
     """One request, repeated while the server is too busy; `Missing` when nobody answers, `NotFound` and `Refused` for 404
     and 401/403."""
     request = urllib.request.Request(
@@ -74,7 +74,7 @@ class _TooBusy(Exception):
     """The server answered 503."""
 
 
-def _answer(at: Endpoint, opener: Any, request: urllib.request.Request, timeout: float) -> Any:
+def _answer(at: PrefectApi, opener: Any, request: urllib.request.Request, timeout: float) -> Any:
     try:
         with opener.open(request, timeout=timeout) as answer:
             text = answer.read()
@@ -96,14 +96,14 @@ def _answer(at: Endpoint, opener: Any, request: urllib.request.Request, timeout:
         raise Missing(f"the Prefect server at {at.url} does not answer: {reason}; is it running?") from None
 
 
-def healthy(at: Endpoint, timeout: float = 2.0) -> bool:
+def healthy(at: PrefectApi, timeout: float = 2.0) -> bool:
     try:
         return call(at, "GET", "/health", timeout=timeout) is True
     except StrataError:
         return False
 
 
-def flow_runs(at: Endpoint, flows: Sequence[str], states: list[str]) -> list[dict[str, Any]]:
+def flow_runs(at: PrefectApi, flows: Sequence[str], states: list[str]) -> list[dict[str, Any]]:
     """Runs of flows in any of these state types, oldest first; at most 200."""
     body = {
         "flows": {"name": {"any_": list(flows)}},
@@ -114,13 +114,13 @@ def flow_runs(at: Endpoint, flows: Sequence[str], states: list[str]) -> list[dic
     return call(at, "POST", "/flow_runs/filter", body)
 
 
-def set_state(at: Endpoint, flow_run: str, kind: str, name: str, message: str) -> None:
+def set_state(at: PrefectApi, flow_run: str, kind: str, name: str, message: str) -> None:
     """Force a flow run into a state, whatever it was in."""
     body = {"state": {"type": kind, "name": name, "message": message}, "force": True}
     call(at, "POST", f"/flow_runs/{flow_run}/set_state", body)
 
 
-def online_workers(at: Endpoint, pool: str) -> int:
+def online_workers(at: PrefectApi, pool: str) -> int:
     """Workers of a pool that sent a heartbeat lately; 0 for a pool that does not exist."""
     try:
         found = call(at, "POST", f"/work_pools/{pool}/workers/filter", {})

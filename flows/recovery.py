@@ -15,7 +15,7 @@ from sqlmodel import select
 
 from catalog.meta.models import Run
 from catalog.store.publish import alive
-from flows.prefect_api import Endpoint, call, flow_runs, set_state
+from flows.prefect_api import PrefectApi, call, flow_runs, set_state
 from flows.server import FLOWS
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def attempts(cat: Catalog, flow_run: str) -> list[Run]:
         return list(session.exec(select(Run).where(Run.prefect_id == flow_run).order_by(Run.started.desc())))  # type: ignore[attr-defined]
 
 
-def recover(cat: Catalog, at: Endpoint) -> Iterator[str]:
+def recover(cat: Catalog, at: PrefectApi) -> Iterator[str]:
     """Put lost runs back; yields a line for each thing done."""
     for flow_run in flow_runs(at, FLOWS, ["RUNNING", "PENDING", "CANCELLING"]):
         tried = attempts(cat, flow_run["id"])

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from catalog.errors import Busy, Missing
 from catalog.store.publish import alive, process_start
-from flows.prefect_api import Endpoint, flow_runs, healthy, online_workers
+from flows.prefect_api import PrefectApi, flow_runs, healthy, online_workers
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -61,8 +61,8 @@ class Server:
     auth: str
 
     @property
-    def endpoint(self) -> Endpoint:
-        return Endpoint(f"{self.url}/api", self.auth)
+    def endpoint(self) -> PrefectApi:
+        return PrefectApi(f"{self.url}/api", self.auth)
 
 
 def folder(settings: Settings) -> Path:

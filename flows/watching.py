@@ -12,7 +12,7 @@ from catalog.access import check
 from catalog.errors import BadInput, Missing, NotFound, StrataError
 from catalog.meta.models import Run
 from catalog.runs import cancel, mark_crashed
-from flows.prefect_api import FINAL, Endpoint, call, set_state, team_endpoint
+from flows.prefect_api import FINAL, PrefectApi, call, set_state, team_endpoint
 from flows.recovery import attempts
 from flows.server import FLOWS, status
 
@@ -23,7 +23,7 @@ Show = Callable[..., None]
 ENDED = ("done", "failed", "cancelled", "crashed")
 
 
-def look(cat: Catalog, at: Endpoint, flow_run: str) -> dict[str, Any]:
+def look(cat: Catalog, at: PrefectApi, flow_run: str) -> dict[str, Any]:
     """State of a flow run: Prefect's state, and our newest run record where there is one."""
     held = call(at, "GET", f"/flow_runs/{flow_run}")
     state, tried = held.get("state") or {}, attempts(cat, flow_run)
@@ -40,7 +40,7 @@ def look(cat: Catalog, at: Endpoint, flow_run: str) -> dict[str, Any]:
 
 def watch(
     cat: Catalog,
-    at: Endpoint,
+    at: PrefectApi,
     flow_run: str,
     show: Show | None = None,
     *,
@@ -99,13 +99,13 @@ def find_run(cat: Catalog, run: str) -> dict[str, Any]:
     raise NotFound("run", run, remedy="see `strata runs list`")
 
 
-def endpoints(cat: Catalog) -> list[Endpoint]:
+def endpoints(cat: Catalog) -> list[PrefectApi]:
     """Servers a run may be on: the home's, where it runs, and the team's."""
     home = status(cat)
     return [at for at in (home.endpoint if home else None, team_endpoint()) if at is not None]
 
 
-def _flow_runs(at: Endpoint) -> list[dict[str, Any]]:
+def _flow_runs(at: PrefectApi) -> list[dict[str, Any]]:
     body = {"flows": {"name": {"any_": list(FLOWS)}}, "sort": "START_TIME_DESC", "limit": 200}
     try:
         return call(at, "POST", "/flow_runs/filter", body)

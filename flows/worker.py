@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from catalog.errors import BadInput, Missing, StrataError
 from catalog.store.publish import process_start
-from flows.prefect_api import Endpoint, healthy
+from flows.prefect_api import PrefectApi, healthy
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -113,7 +113,7 @@ def serve_pools(
 
 def work(
     cat: Catalog,
-    at: Endpoint,
+    at: PrefectApi,
     pools: list[str],
     *,
     env: Mapping[str, str],
@@ -145,7 +145,7 @@ def work(
             child.end()
 
 
-def recover_quietly(cat: Catalog, at: Endpoint) -> None:
+def recover_quietly(cat: Catalog, at: PrefectApi) -> None:
     """Recovery must not end the loop that does it: a server that is restarting is tried again."""
     from flows.recovery import recover
 

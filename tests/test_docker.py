@@ -25,7 +25,7 @@ import yaml
 
 from catalog import Catalog
 from catalog.testing import errors_of, sentences, text_dataset
-from flows.prefect_api import Endpoint, online_workers
+from flows.prefect_api import PrefectApi, online_workers
 from ui.api.tokens import create
 
 ROOT = Path(__file__).parents[1]
@@ -265,7 +265,7 @@ def test_the_whole_topology_scores_through_the_teams_server(tmp_path, postgres, 
             monkeypatch.setenv(name, env[name])
         cat = Catalog.open(tmp_path / "data")
         text_dataset(cat, tmp_path, "web", sentences(100))
-        at = Endpoint(env["PREFECT_API_URL"], env["PREFECT_API_AUTH_STRING"])
+        at = PrefectApi(env["PREFECT_API_URL"], env["PREFECT_API_AUTH_STRING"])
         deadline = time.monotonic() + 200
         while not online_workers(at, "cpu"):
             assert time.monotonic() < deadline, (tmp_path / "worker.log").read_text(errors="replace")[-2000:]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from catalog.errors import BadInput
 from flows.deployments import await_deployment, create_run, pick_pool
 from flows.places import KINDS, Place
-from flows.prefect_api import Endpoint, team_endpoint
+from flows.prefect_api import PrefectApi, team_endpoint
 from flows.proxy.work import answer_of, marks_of, perform
 from flows.server import TRIAL_FLOW, ensure, status
 from flows.watching import watch
@@ -60,7 +60,7 @@ def run_work(
 def submit_work(
     cat: Catalog, place: Place, method: str, body: dict[str, Any], *, pool: str | None = None,
     say: Say = lambda line: None,
-) -> tuple[Endpoint, str]:  # fmt: skip
+) -> tuple[PrefectApi, str]:  # fmt: skip
     """Hand a command to the server of a place, starting the home's where it is asked for; returns server and flow run."""
     marks = marks_of(cat, body)  # also says, before anything starts, which mix or dataset is not there
     at = ensure(cat, say).endpoint if place.kind == "home" else place.endpoint

@@ -10,7 +10,8 @@ from catalog.testing import append_texts
 from flows import score
 from flows.endpoints.registry import save_endpoint
 from flows.endpoints.testing import metered
-from flows.scorers.judge.pairwise import ask_pair, pairs_of, read_choice
+from flows.scorers.judge._pair import ask_pair, read_choice
+from flows.scorers.judge.pairwise import pairs_of
 
 
 def texts_of(body):

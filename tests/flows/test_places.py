@@ -14,7 +14,7 @@ from catalog.testing import sentences, text_dataset
 from flows import plan
 from flows.deployments import trigger
 from flows.places import choose, duration
-from flows.prefect_api import Endpoint, team_endpoint
+from flows.prefect_api import PrefectApi, team_endpoint
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_long_work_goes_to_the_team_and_without_a_server_stays_inline(cat, monke
     assert place.kind == "inline" and "about 2.0 h, and no server runs (--on home" in place.sentence
     monkeypatch.setenv("PREFECT_API_URL", "http://prefect:4200/api/")
     place = choose(cat, planned, seconds=7200.0)
-    assert place.kind == "team" and place.endpoint == Endpoint("http://prefect:4200/api")
+    assert place.kind == "team" and place.endpoint == PrefectApi("http://prefect:4200/api")
     assert "http://prefect:4200/api: about 2.0 h" in place.sentence
 
 
@@ -69,7 +69,7 @@ def test_the_team_login_comes_from_prefects_own_variables(monkeypatch):
 
 def test_a_server_that_does_not_answer_is_one_line(cat):
     with pytest.raises(Missing, match=r"the Prefect server at http://127.0.0.1:1/api does not answer"):
-        trigger(cat, Endpoint("http://127.0.0.1:1/api"), "web", ["gopher_quality"], {})
+        trigger(cat, PrefectApi("http://127.0.0.1:1/api"), "web", ["gopher_quality"], {})
 
 
 @pytest.mark.parametrize("refusals", [2, 99])
@@ -95,7 +95,7 @@ def test_a_busy_server_is_asked_again_and_then_told_of_in_one_line(monkeypatch, 
 
     server = HTTPServer(("127.0.0.1", 0), Busily)
     Thread(target=server.serve_forever, daemon=True).start()
-    at = Endpoint(f"http://127.0.0.1:{server.server_port}/api")
+    at = PrefectApi(f"http://127.0.0.1:{server.server_port}/api")
     monkeypatch.setattr(prefect_api, "PAUSES", (0.01, 0.01, 0.01))
     try:
         if refusals == 2:

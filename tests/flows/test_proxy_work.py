@@ -12,7 +12,7 @@ from catalog.meta.models import Run
 from catalog.runs import Cancelled, cancel
 from catalog.testing import append_texts, sentences
 from catalog.trials import list_trials
-from flows.prefect_api import Endpoint
+from flows.prefect_api import PrefectApi
 from flows.proxy.placing import place_of, run_work, submit_work
 from flows.proxy.recipe import make_recipe
 from flows.proxy.runs import model_name, run_trial
@@ -104,7 +104,7 @@ def test_places_are_asked_for_and_checked(cat, monkeypatch):
         place_of(cat, "team")
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:1/api")
     team = place_of(cat, "team")
-    assert team.endpoint == Endpoint("http://127.0.0.1:1/api")
+    assert team.endpoint == PrefectApi("http://127.0.0.1:1/api")
     with pytest.raises(BadInput, match="pool 'tpu'"):
         run_work(cat, team, "runs", {}, pool="tpu")
     with pytest.raises(NotFound, match="no mix 'none'"):

@@ -23,7 +23,7 @@ from catalog.errors import Busy, Refused
 from catalog.store.publish import alive
 from catalog.testing import errors_of, sentences, text_dataset, write_jsonl
 from flows import score, server
-from flows.prefect_api import Endpoint, call
+from flows.prefect_api import PrefectApi, call
 from flows.recovery import attempts
 from flows.watching import cancel_run
 
@@ -122,7 +122,7 @@ def running(home):
 def test_the_server_wants_its_login_and_sends_no_telemetry(home, running):
     assert stat.S_IMODE((home.path / "prefect" / "auth").stat().st_mode) == 0o600
     with pytest.raises(Refused, match="refuses the login"):
-        call(Endpoint(running.endpoint.url), "POST", "/flow_runs/filter", {})
+        call(PrefectApi(running.endpoint.url), "POST", "/flow_runs/filter", {})
     assert call(running.endpoint, "POST", "/flow_runs/filter", {}) == []
     assert running.url.startswith("http://127.0.0.1:")
     environ = Path(f"/proc/{running.children['server'][0]}/environ").read_bytes().decode().split("\0")

@@ -125,7 +125,9 @@ def test_methods_without_trials_take_their_shares_from_any_table(tables, table):
     assert ask("temperature", runs, supply=natural, temperature=1).weights == pytest.approx(natural)
     assert ask("proportional", runs, supply=natural).weights == pytest.approx(natural)
     flat = ask("temperature", runs, supply=natural).weights
-    assert (np.argsort(flat, kind="stable") == np.argsort(natural, kind="stable")).all() and flat.max() <= natural.max() + 1e-12
+    assert (
+        np.argsort(flat, kind="stable") == np.argsort(natural, kind="stable")
+    ).all() and flat.max() <= natural.max() + 1e-12
     assert ask("unimax", runs, supply=natural, budget=0.5, epochs=1).weights.sum() == pytest.approx(1)
 
 

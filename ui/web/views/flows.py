@@ -107,7 +107,7 @@ def options(cat: Catalog, found: Resolved, every: list[Scorer]) -> dict[str, Any
     given: dict[str, Any] = {"sample": sample, "target": target if needed else None, "on": place}
     if params.fields(every):
         with st.expander("Parameters"):
-            given["params"] = params.form(every)
+            given["params"] = params.form(every, _endpoints(cat) if any(s.cost == "api" for s in every) else None)
     return given
 
 
@@ -180,3 +180,11 @@ def page() -> None:
 
 
 page()
+
+
+def _endpoints(cat: Catalog) -> dict[str, list[str]]:
+    """What the parameters of judges may name."""
+    from flows.endpoints.account import budgets
+    from flows.endpoints.registry import endpoints
+
+    return {"endpoint": list(endpoints(cat)), "budget": ["", *(held.name for held in budgets(cat))]}
