@@ -22,7 +22,7 @@ CONTRACT = {
     "mix_publish", "mix_show", "mix_diff", "pull", "ui", "serve", "mcp",
     "server_start", "server_stop", "server_status", "server_worker",
 }  # fmt: skip
-PROGRAMS = {"ui", "serve", "mcp", "server_worker"}  # they run until they are stopped and print no result
+PROGRAMS = {"ui", "serve", "mcp", "server_worker", "grade_work"}  # they run until they are stopped: no result
 
 
 def commands() -> dict[str, object]:

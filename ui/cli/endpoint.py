@@ -82,7 +82,7 @@ def list_endpoints(json: Json = False) -> None:
     )
 
 
-def remove(name: Name) -> None:
+def remove(name: Name, json: Json = False) -> None:
     """Forget an endpoint; what it answered stays.
 
     Example: strata endpoint remove vllm
@@ -90,12 +90,13 @@ def remove(name: Name) -> None:
     from flows.endpoints.registry import remove_endpoint
 
     remove_endpoint(opened(), name)
-    note(f"endpoint {name} is forgotten; its answers stay")
+    emit(json, {"removed": name}, lambda: print(f"endpoint {name} is forgotten; its answers stay"))
 
 
 def export(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="JSON lines to write.")],
     purpose: Annotated[str | None, typer.Option(metavar="SCORER", help="Answers of one scorer or agent only.")] = None,
+    json: Json = False,
 ) -> None:
     """Write the stored answers to a file, so that another catalog can use them without the endpoint.
 
@@ -108,11 +109,12 @@ def export(
         for line in export_calls(opened(), purpose):
             file.write(line)
             count += 1
-    note(f"{count:,} answers written to {path}")
+    emit(json, {"answers": count, "file": str(path)}, lambda: print(f"{count:,} answers written to {path}"))
 
 
 def import_(
     path: Annotated[Path, typer.Argument(metavar="FILE", help="JSON lines of `strata endpoint export`.")],
+    json: Json = False,
 ) -> None:
     """Take over stored answers: the same questions to the same model cost nothing any more.
 
@@ -126,7 +128,7 @@ def import_(
             count = import_calls(opened(), file)
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}") from None
-    note(f"{count:,} new answers taken over")
+    emit(json, {"new": count}, lambda: print(f"{count:,} new answers taken over"))
 
 
 def budget_set(

@@ -405,6 +405,7 @@ def export(
         bool, typer.Option("--whole", help="Also items that wait for a grader; ends blindness for who reads it.")
     ] = False,
     history: Annotated[bool, typer.Option("--history", help="Also skips and what was superseded.")] = False,
+    json: Json = False,
 ) -> None:
     """Write the grades as rows.
 
@@ -412,7 +413,6 @@ def export(
     """
     import csv
     import json as encoder
-    import sys
     from pathlib import Path
 
     from catalog import grades
@@ -420,8 +420,7 @@ def export(
 
     rows = grades.export(opened(), name, whole=whole, history=history)
     if out is None:
-        for row in rows:
-            print(encoder.dumps(row, ensure_ascii=False))
+        emit(json, rows, lambda: [print(encoder.dumps(row, ensure_ascii=False)) for row in rows] and None)
         return
     path = Path(out)
     if path.suffix not in (".jsonl", ".csv"):
@@ -433,7 +432,7 @@ def export(
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
             writer.writerows(rows)
-    print(f"{len(rows):,} grades written to {out}", file=sys.stderr)
+    emit(json, {"grades": len(rows), "file": out}, lambda: note(f"{len(rows):,} grades written to {out}"))
 
 
 def publish(
