@@ -420,7 +420,8 @@ def export(
 
     rows = grades.export(opened(), name, whole=whole, history=history)
     if out is None:
-        emit(json, rows, lambda: [print(encoder.dumps(row, ensure_ascii=False)) for row in rows] and None)
+        lines = [encoder.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+        emit(json, rows, lambda: print("".join(lines), end=""))
         return
     path = Path(out)
     if path.suffix not in (".jsonl", ".csv"):
