@@ -114,7 +114,7 @@ def start_packed(folder: Path, at: float, tokenizer: str, began: float) -> dict[
     import pyarrow as pa
 
     from catalog.pull.layout import Layout
-    from catalog.pull.pack import pack
+    from catalog.pull.pack import Place, pack
     from catalog.pull.reader import MixReader
     from catalog.pull.sources import Sources
     from catalog.settings import load_settings
@@ -129,7 +129,7 @@ def start_packed(folder: Path, at: float, tokenizer: str, began: float) -> dict[
     packed = pack(reader, tokenizer, 2048, end="<|endoftext|>")
     opened = time.perf_counter() - began
     window = int(at * (packed.windows - 2))
-    state = {**packed.state(packed.find(0)), "window": window, "offset": 3 if window else 0, "sequence": 70 * window}
+    state = packed.state(Place(window, 3 if window else 0, 70 * window))  # as a run that stood there left it
     batch, _ = next(packed.batches(8, place=packed.place_of(state)))
     ready, spent = time.perf_counter() - began, time.process_time()
     served, empty = (batch.documents > 0).sum(axis=1), batch.documents == 0
