@@ -15,21 +15,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import orjson
 import pyarrow as pa
-from sqlmodel import Session, select
 
 from catalog import states
 from catalog.access import check
 from catalog.agreement import alpha_with_interval, cohen_with_interval
 from catalog.errors import BadInput
+from catalog.frozen import Frozen, publish_frozen, write_frozen
 from catalog.grades.campaigns import PAIR, dataset_of, find, questions
 from catalog.grades.pairs import bradley_terry
 from catalog.grades.queue import mid_ranks
 from catalog.grades.results import Unit, code_of, finals_of, values_of
-from catalog.meta.models import Campaign, ColumnRecord, Dataset, Edge, Grade, Recipe, new_id
-from catalog.statistics import column_statistics, keep_facts
-from catalog.store.columns import attach, row_ids
-from catalog.store.publish import publish
-from catalog.store.tables import write_column_file
+from catalog.meta.models import Campaign, Dataset, Grade, new_id
+from catalog.store.columns import row_ids
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -149,56 +146,26 @@ def _publish(cat: Catalog, campaign: Campaign, dataset: Dataset, question: str,
             "published": False,
             **known[question].report,
         }
-    tail = fingerprint[:8]
     count = f"{question}_graders"
     text = any(isinstance(value, str) for _, value, _ in held.values())
     kinds = {question: pa.string() if text else pa.float64(), count: pa.int32()}
-    names, state = {out: f"{out}__{tail}" for out in kinds}, f"{SCORER}__state__{tail}"
-    fields = pa.schema([*(pa.field(names[out], kind) for out, kind in kinds.items()), pa.field(state, pa.uint8())])
-    table, report, files = (
-        cat.lance(dataset.name, dataset.lance_version),
-        {"samples": 0, "undecided": 0, "changed": 0},
-        [],
-    )
-    for fragment in table.get_fragments():
-        batch = _values(fragment, held, list(kinds.values()), fields, report)
-        files.append(write_column_file(table.uri, cat.settings.storage, fields, [batch], fragment=fragment.fragment_id,
-                                       lance_version=table.version))  # fmt: skip
+    better = None if text else questions(campaign.rubric)[question].get("better", "higher")
+    frozen = Frozen(SCORER, fingerprint, recipe, kinds, campaign.ref, run_id,
+                    lambda output: f"{campaign.name}_{output}".replace("-", "_").replace(".", "_"),
+                    {question: better})  # fmt: skip
+    report = {"samples": 0, "undecided": 0, "changed": 0}
+    files = write_frozen(cat, dataset, frozen, lambda fragment: _arrays(fragment, held, list(kinds.values()), report))
     if not report["samples"]:
         raise BadInput(f"no graded sample of {campaign.name} is in {dataset.name} with the content that was graded")
-    measured: dict[str, dict[str, Any]] = {}
-    aliases: list[str] = []
-
-    def change(head: Any, current: Dataset) -> Any:
-        done = attach(cat, head, files, fields, dict.fromkeys(fields.names, state))
-        measured.update(column_statistics(done, dict.fromkeys(names.values(), state)))
-        return done
-
-    def record(session: Session, current: Dataset) -> None:
-        session.merge(Recipe(fingerprint=fingerprint, scorer=SCORER, body=recipe, base=fingerprint))
-        taken = session.exec(select(ColumnRecord.alias).where(ColumnRecord.dataset_id == current.id)).all()
-        for output, physical in names.items():
-            alias = f"{campaign.name}_{output}".replace("-", "_").replace(".", "_")
-            alias = f"{alias}_{tail[:4]}" if alias in taken else alias
-            better = (questions(campaign.rubric)[question].get("better", "higher")) if not text else None
-            column = ColumnRecord(
-                dataset_id=current.id, alias=alias, physical=physical, state=state, fingerprint=fingerprint,
-                scorer=SCORER, output=output, type=str(kinds[output]), scope="population", population=campaign.ref,
-                better=better if output == question else None, report=dict(report), run_id=run_id,
-            )  # fmt: skip
-            keep_facts(column, measured[physical])
-            session.add(column)
-            aliases.append(alias)
-        session.add(Edge(run_id=run_id, verb="grade", source=f"campaign:{campaign.name}", target=f"column:{fingerprint}",
-                         counts=dict(report), details={"recipe": recipe}))  # fmt: skip
-
-    publish(cat, dataset.id, change, record)
-    return {"column": aliases[0], "fingerprint": fingerprint, "published": True, **report}
+    aliases = publish_frozen(cat, dataset, frozen, files, verb="grade", source=f"campaign:{campaign.name}",
+                             counts=report, report=report)  # fmt: skip
+    return {"column": aliases[question], "fingerprint": fingerprint, "published": True, **report}
 
 
-def _values(fragment: Any, held: dict[str, tuple[str, Any, int]], kinds: list[pa.DataType], fields: pa.Schema,
-            report: dict[str, int]) -> pa.RecordBatch:  # fmt: skip
-    """The column file of one fragment, in the physical order of its rows."""
+def _arrays(
+    fragment: Any, held: dict[str, tuple[str, Any, int]], kinds: list[pa.DataType], report: dict[str, int]
+) -> list[pa.Array]:
+    """The columns of one fragment, in the physical order of its rows."""
     found = fragment.scanner(columns=["sample_id", "content_id"], with_row_id=True).to_table()
     place = {row: at for at, row in enumerate(row_ids(fragment).tolist())}
     size = len(place)
@@ -215,9 +182,7 @@ def _values(fragment: Any, held: dict[str, tuple[str, Any, int]], kinds: list[pa
         values[0][at], values[1][at] = mine[1], mine[2] if decided else None
         codes[at] = states.VALUE if decided else states.UNDEFINED
         report["samples" if decided else "undecided"] += 1
-    return pa.RecordBatch.from_arrays(
-        [*(pa.array(v, k) for v, k in zip(values, kinds)), pa.array(codes)], schema=fields
-    )
+    return [*(pa.array(v, k) for v, k in zip(values, kinds, strict=True)), pa.array(codes)]
 
 
 def compare_column(

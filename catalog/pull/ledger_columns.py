@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-from sqlmodel import Session, select
+from sqlmodel import select
 
 from catalog import states
 from catalog.errors import BadInput
-from catalog.meta.models import ColumnRecord, Dataset, Edge, Recipe, new_id
+from catalog.frozen import Frozen, publish_frozen, write_frozen
+from catalog.meta.models import Dataset, Edge, new_id
 from catalog.pull.layout import digest_of
 from catalog.pull.ledger import GRADIENTS, audit, goes_on, gradients_of, read_run, runs_of, write_copy
-from catalog.statistics import column_statistics, keep_facts
-from catalog.store.columns import attach, find, row_ids
-from catalog.store.publish import publish
-from catalog.store.tables import write_column_file
+from catalog.store.columns import find, row_ids
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -113,45 +111,18 @@ def _publish(cat: Catalog, reader: MixReader, run: str, identity: str, held: pa.
     known = [column.alias for column in cat.columns(dataset.name) if column.fingerprint == fingerprint]
     if known:
         return [f"{dataset.name}.{alias}" for alias in sorted(known)]
-    tail = fingerprint[:8]
-    names, state = {name: f"{name}__{tail}" for name in outputs}, f"{SCORER}__state__{tail}"
-    fields = pa.schema([*(pa.field(names[n], kind) for n, kind in outputs.items()), pa.field(state, pa.uint8())])
-    lance, measured = cat.lance(dataset.name, dataset.lance_version), {}
-    files = []
-    for fragment in lance.get_fragments():
+    frozen = Frozen(SCORER, fingerprint, recipe, outputs, reader.ref, run_id,
+                    lambda output: f"{output}_{run}".replace("-", "_").replace(".", "_"))  # fmt: skip
+
+    def arrays(fragment: Any) -> list[pa.Array]:
         at, there = find(rows, row_ids(fragment).astype(np.int64))
-        arrays = [_column(values[name][at], there, kind) for name, kind in outputs.items()]
-        arrays.append(pa.array(np.where(there, states.VALUE, states.UNDEFINED).astype(np.uint8)))
-        batch = pa.RecordBatch.from_arrays(arrays, schema=fields)
-        files.append(write_column_file(lance.uri, cat.settings.storage, fields, [batch], fragment=fragment.fragment_id,
-                                       lance_version=lance.version))  # fmt: skip
+        made = [_column(values[name][at], there, kind) for name, kind in outputs.items()]
+        return [*made, pa.array(np.where(there, states.VALUE, states.UNDEFINED).astype(np.uint8))]
 
-    def change(head: Any, current: Dataset) -> Any:
-        done = attach(cat, head, files, fields, dict.fromkeys(fields.names, state))
-        measured.update(column_statistics(done, dict.fromkeys(names.values(), state)))
-        return done
-
-    made: list[str] = []
-
-    def record(session: Session, current: Dataset) -> None:
-        session.merge(Recipe(fingerprint=fingerprint, scorer=SCORER, body=recipe, base=fingerprint))
-        taken = session.exec(select(ColumnRecord.alias).where(ColumnRecord.dataset_id == current.id)).all()
-        for output, physical in names.items():
-            alias = f"{output}_{run}".replace("-", "_").replace(".", "_")
-            alias = f"{alias}_{tail[:4]}" if alias in taken else alias
-            column = ColumnRecord(
-                dataset_id=current.id, alias=alias, physical=physical, state=state, fingerprint=fingerprint,
-                scorer=SCORER, output=output, type=str(outputs[output]), scope="population", population=reader.ref,
-                run_id=run_id,
-            )  # fmt: skip
-            keep_facts(column, measured[physical])
-            session.add(column)
-            made.append(f"{current.name}.{alias}")
-        session.add(Edge(run_id=run_id, verb="train", source=f"run:{reader.ref}/{run}", target=f"column:{fingerprint}",
-                         counts={"rows": len(rows)}, details={"recipe": recipe}))  # fmt: skip
-
-    publish(cat, dataset.id, change, record)
-    return sorted(made)
+    files = write_frozen(cat, dataset, frozen, arrays)
+    made = publish_frozen(cat, dataset, frozen, files, verb="train", source=f"run:{reader.ref}/{run}",
+                          counts={"rows": len(rows)})  # fmt: skip
+    return sorted(f"{dataset.name}.{alias}" for alias in made.values())
 
 
 def _column(values: np.ndarray, there: np.ndarray, kind: pa.DataType) -> pa.Array:
