@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from catalog import states
 from catalog.plugins import Context
+from flows.endpoints.wire import Question
 from flows.scorers.judge._rubric import Rubric
 
 TOGETHER = 1000
@@ -51,26 +53,46 @@ def _draws(
     ctx: Context, rubric: Rubric, params: JudgeParams, texts: dict[int, str], ids: list[str]
 ) -> dict[int, list[dict[str, Any]]]:
     """Answers that could be read, by row. Rows that have fewer than `draws` after all retries have none."""
+    wanted = [(row, draw) for row in texts for draw in range(params.draws)]
+    read = ask_until_read(
+        ctx, wanted,
+        lambda key, draw, heat: rubric.question(texts[key[0]], draw=draw, temperature=heat, sample_id=ids[key[0]]),
+        rubric.read,
+    )  # fmt: skip
+    found: dict[int, list[dict[str, Any]]] = {row: [] for row in texts}
+    for (row, _), answer in read.items():
+        found[row].append(answer)
+    return {row: answers if len(answers) == params.draws else [] for row, answers in found.items()}
+
+
+Key = tuple[int, ...]
+
+
+def ask_until_read(
+    ctx: Context,
+    keys: Sequence[Key],
+    question: Callable[[Key, int, float], Question],
+    read: Callable[[str], Any],
+) -> dict[Key, Any]:
+    """Ask for every key, and again, up to `retries` times, for those whose answer `read` gives None for.
+
+    keys: end in the number of the draw. question(key, draw, temperature): what is asked.
+    """
+    params: JudgeParams = ctx.params
     temperature = params.temperature if params.temperature is not None else (0.7 if params.draws > 1 else 0.0)
-    open_draws = [(row, draw) for row in texts for draw in range(params.draws)]
-    found: dict[int, dict[int, dict[str, Any]]] = {row: {} for row in texts}
+    found: dict[Key, Any] = {}
     for attempt in range(params.retries + 1):
-        # The first attempt is as asked for; a fixed answer would come again, so later ones are drawn.
-        warm = temperature if attempt == 0 else max(temperature, 0.7)
-        questions = [
-            rubric.question(texts[row], draw=draw * TOGETHER + attempt, temperature=warm, sample_id=ids[row])
-            for row, draw in open_draws
-        ]
-        replies = ctx.ask(questions)
-        for (row, draw), reply in zip(open_draws, replies, strict=True):
-            read = rubric.read(reply.answer.text) if reply.answer else None
-            if read is not None:
-                found[row][draw] = read
-        open_draws = [(row, draw) for row, draw in open_draws if draw not in found[row]]
-        if not open_draws:
+        left = [key for key in keys if key not in found]
+        if attempt and not left:
             break
-    whole = {row: len(answers) == params.draws for row, answers in found.items()}
-    return {row: list(answers.values()) if whole[row] else [] for row, answers in found.items()}
+        # The first attempt is as asked for; a fixed answer would come again, so later ones are drawn.
+        heat = temperature if attempt == 0 else max(temperature, 0.7)
+        replies = ctx.ask([question(key, key[-1] * TOGETHER + attempt, heat) for key in left])
+        for key, reply in zip(left, replies, strict=True):
+            value = read(reply.answer.text) if reply.answer else None
+            if value is not None:
+                found[key] = value
+    return found
 
 
 def _majority(names: list[str]) -> str:

@@ -18,7 +18,8 @@ from pydantic import Field
 from catalog import states
 from catalog.errors import BadInput
 from catalog.plugins import Context, Out, Scan, scorer
-from flows.scorers.judge._judging import TOGETHER, JudgeParams
+from flows.endpoints.wire import Question
+from flows.scorers.judge._judging import JudgeParams, Key, ask_until_read
 from flows.scorers.judge._pair import ask_pair, read_choice
 
 CRITERIA = {
@@ -89,30 +90,19 @@ def _outcomes(
     """1: the first won, 0: the second, between: its share over both orders and all draws; NaN: no answer could be read."""
     params: PairParams = ctx.params
     shown = [text[: params.longest] for text in texts]
-    warm = params.temperature if params.temperature is not None else (0.7 if params.draws > 1 else 0.0)
     votes, asked = np.zeros(len(first)), np.zeros(len(first))
     turns = [(pair, swapped, draw) for pair in range(len(first)) for swapped in (0, 1) for draw in range(params.draws)]
+
+    def ask(key: Key, draw: int, heat: float) -> Question:
+        pair, swapped, _ = key
+        a, b = (second[pair], first[pair]) if swapped else (first[pair], second[pair])
+        return ask_pair(question, shown[a], shown[b], draw, heat, ids[first[pair]])
+
     for begin in range(0, len(turns), params.together):
-        left = turns[begin : begin + params.together]
-        for attempt in range(params.retries + 1):
-            questions = []
-            for pair, swapped, draw in left:
-                a, b = (second[pair], first[pair]) if swapped else (first[pair], second[pair])
-                heat = warm if attempt == 0 else max(warm, 0.7)
-                questions.append(
-                    ask_pair(question, shown[a], shown[b], draw * TOGETHER + attempt, heat, ids[first[pair]])
-                )
-            again = []
-            for (pair, swapped, draw), reply in zip(left, ctx.ask(questions), strict=True):
-                choice = read_choice(reply.answer.text) if reply.answer else None
-                if choice is None:
-                    again.append((pair, swapped, draw))
-                    continue
-                votes[pair] += (choice == "A") != bool(swapped)
-                asked[pair] += 1
-            left = again
-            if not left:
-                break
+        some = turns[begin : begin + params.together]
+        for (pair, swapped, _), choice in ask_until_read(ctx, some, ask, read_choice).items():
+            votes[pair] += (choice == "A") != bool(swapped)
+            asked[pair] += 1
         ctx.tick(len(texts) * min(begin + params.together, len(turns)) // len(turns) - len(texts) * begin // len(turns))
     with np.errstate(invalid="ignore"):
         return np.where(asked > 0, votes / asked, np.nan)
