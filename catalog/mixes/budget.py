@@ -51,9 +51,13 @@ def shares_of(spec: Spec, stage: Stage | None = None) -> list[Fraction] | None:
     if spec.unit != "samples":
         return None
     if stage is not None:
-        return [Fraction(str(stage.weights.get(part_name(part), 0))) for part in spec.parts]
+        return _stage_weights(spec, stage)
     given = [part.weight for part in spec.parts]
     return None if None in given else [Fraction(str(weight)) for weight in given]
+
+
+def _stage_weights(spec: Spec, stage: Stage) -> list[Fraction]:
+    return [Fraction(str(stage.weights.get(part_name(part), 0))) for part in spec.parts]
 
 
 def _woven(counts: list[int], weights: Sequence[Fraction] | None, caps: Sequence[int]) -> list[int]:
@@ -68,7 +72,7 @@ def stage_items(
     spec: Spec, stage: Stage, supplies: Sequence[Supply], given: Sequence[int], refused: list[str] | None = None
 ) -> list[int]:
     """Items that a stage serves of every part, when the parts gave `given` before it; caps hold over all stages."""
-    weights = [Fraction(str(stage.weights.get(part_name(part), 0))) for part in spec.parts]
+    weights = _stage_weights(spec, stage)
     used = [number for number, weight in enumerate(weights) if weight]
     left = [max(0, cap(spec, number, supply) - given[number]) for number, supply in enumerate(supplies)]
     sizes = [_size(spec, supply) for supply in supplies]
