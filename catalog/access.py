@@ -1,7 +1,8 @@
 """The one gate every facade call passes: may this actor do this to that object?
 
 Locally the person at the keyboard may do everything; the HTTP server opens catalogs with an actor whose token says
-"read", "write" or "admin". Writes are audited.
+"read", "propose", "write" or "admin". Who may propose reads, and asks for writes that a person approves: assistants hold
+that right, whatever a text tells them. Writes and proposals are audited.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from catalog.errors import BadInput, Refused
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
 
-RANK = {"read": 0, "write": 1, "admin": 2}
+RANK = {"read": 0, "propose": 1, "write": 2, "admin": 3}
 
 
 def check(cat: Catalog, verb: str, target: str) -> None:

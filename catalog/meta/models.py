@@ -362,7 +362,7 @@ class Token(SQLModel, table=True):
 
     digest: str = Field(primary_key=True)
     actor: str
-    verbs: str = "read"  # read, write or admin
+    verbs: str = "read"  # read, propose, write or admin
     created: str = Field(default_factory=now)
     revoked: str | None = None
 

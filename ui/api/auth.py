@@ -11,7 +11,9 @@ from catalog import Catalog
 from catalog.meta.models import Audit
 from ui.api.tokens import catalog_for, holder
 
-_bearer = HTTPBearer(auto_error=False, description="A token of `strata token create NAME --verbs read|write|admin`")
+_bearer = HTTPBearer(
+    auto_error=False, description="A token of `strata token create NAME --verbs read|propose|write|admin`"
+)
 
 
 def authorised(request: Request, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]) -> Catalog:

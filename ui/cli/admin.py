@@ -71,7 +71,7 @@ def gc(
 
 def token_create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Who will use it; shows in audit and runs.")],
-    verbs: Annotated[str, typer.Option(metavar="read|write|admin", help="What it may do.")] = "read",
+    verbs: Annotated[str, typer.Option(metavar="read|propose|write|admin", help="What it may do.")] = "read",
     json: Json = False,
 ) -> None:
     """Create a token for `strata serve`. It is shown once; only its hash is stored.

@@ -5,7 +5,8 @@ from sqlalchemy import create_engine, text
 from sqlmodel import SQLModel
 
 import catalog.meta.calls
-import catalog.meta.models  # noqa: F401  (both fill SQLModel.metadata)
+import catalog.meta.models
+import catalog.meta.proposals  # noqa: F401  (all fill SQLModel.metadata)
 
 engine = create_engine(context.config.get_main_option("sqlalchemy.url"), connect_args={})
 with engine.connect() as connection:
