@@ -27,6 +27,7 @@ class Proposal(SQLModel, table=True):
     decided_by: str | None = None
     decided: str | None = None
     note: str = ""  # of who decided
+    history: list = json_column(list)  # arguments before each edit, and who edited
     result: dict = json_column()
     error: str | None = None
     host: str = ""  # of who applies it

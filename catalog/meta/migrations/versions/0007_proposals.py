@@ -25,6 +25,7 @@ def upgrade() -> None:
         sa.Column("decided_by", sa.String(), nullable=True),
         sa.Column("decided", sa.String(), nullable=True),
         sa.Column("note", sa.String(), nullable=False),
+        sa.Column("history", sa.JSON(), nullable=False),
         sa.Column("result", sa.JSON(), nullable=False),
         sa.Column("error", sa.String(), nullable=True),
         sa.Column("host", sa.String(), nullable=False),
