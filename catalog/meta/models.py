@@ -364,7 +364,21 @@ class Token(SQLModel, table=True):
     actor: str
     verbs: str = "read"  # read, propose, write or admin
     created: str = Field(default_factory=now)
+    expires: str | None = None  # None: until it is revoked
     revoked: str | None = None
+
+
+class SignIn(SQLModel, table=True):
+    """A browser in which somebody signed in with a token. Only the hash of what the browser holds is stored."""
+
+    __tablename__ = "signin"  # type: ignore[assignment]
+
+    digest: str = Field(primary_key=True)
+    token: str = Field(index=True)  # digest of the token: when it ends, so does this
+    actor: str = ""
+    created: str = Field(default_factory=now)
+    expires: str
+    ended: str | None = None  # signed out
 
 
 class Audit(SQLModel, table=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlmodel import or_, select
@@ -16,21 +17,31 @@ from catalog.meta.models import Token, now
 if TYPE_CHECKING:
     from catalog import Catalog
 
+LONGEST_DAYS = 3650
 
-def _digest(secret: str) -> str:
+
+def digest_of(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def create(cat: Catalog, name: str, verbs: str = "read") -> str:
-    """A new token; the secret is returned once and kept nowhere."""
+def later(**amount: float) -> str:
+    """A time from now on, as it is stored."""
+    return (datetime.now(UTC) + timedelta(**amount)).isoformat(timespec="microseconds")
+
+
+def create(cat: Catalog, name: str, verbs: str = "read", days: float | None = None) -> str:
+    """A new token; the secret is returned once and kept nowhere. days: until it expires; None: never."""
     check(cat, "admin", f"token {name}")
     if verbs not in RANK:
         raise BadInput(f"--verbs {verbs!r} is not one of {', '.join(RANK)}")
     if not name.strip() or len(name) > 80:
         raise BadInput("a token needs a name of 1 to 80 characters: it shows in the audit")
+    if days is not None and not 0 < days <= LONGEST_DAYS:
+        raise BadInput(f"--days {days:g} is not more than 0 and at most {LONGEST_DAYS}")
     secret = f"strata_{secrets.token_urlsafe(32)}"
+    expires = None if days is None else later(days=days)
     with cat.session() as session:
-        session.add(Token(digest=_digest(secret), actor=name.strip(), verbs=verbs))
+        session.add(Token(digest=digest_of(secret), actor=name.strip(), verbs=verbs, expires=expires))
         session.commit()
     return secret
 
@@ -40,9 +51,12 @@ def tokens(cat: Catalog) -> list[dict[str, Any]]:
     with cat.session() as session:
         held = session.exec(select(Token).order_by(Token.created)).all()  # type: ignore[arg-type]
     return [
-        {"name": t.actor, "verbs": t.verbs, "digest": t.digest[:12], "created": t.created, "revoked": t.revoked}
+        {
+            "name": t.actor, "verbs": t.verbs, "digest": t.digest[:12], "created": t.created, "expires": t.expires,
+            "revoked": t.revoked,
+        }
         for t in held
-    ]
+    ]  # fmt: skip
 
 
 def revoke(cat: Catalog, name: str) -> int:
@@ -61,11 +75,16 @@ def revoke(cat: Catalog, name: str) -> int:
         return len(held)
 
 
+def live(token: Token | None) -> bool:
+    """Whether a token may be used: neither revoked nor expired."""
+    return token is not None and token.revoked is None and (token.expires is None or token.expires > now())
+
+
 def holder(cat: Catalog, secret: str) -> Token | None:
     """The live token behind a secret. The digest is the key, so no secret is ever compared byte by byte."""
     with cat.session() as session:
-        token = session.get(Token, _digest(secret))
-    return token if token is not None and token.revoked is None else None
+        token = session.get(Token, digest_of(secret))
+    return token if live(token) else None
 
 
 def catalog_for(cat: Catalog, token: Token) -> Catalog:

@@ -72,17 +72,18 @@ def gc(
 def token_create(
     name: Annotated[str, typer.Argument(metavar="NAME", help="Who will use it; shows in audit and runs.")],
     verbs: Annotated[str, typer.Option(metavar="read|propose|write|admin", help="What it may do.")] = "read",
+    days: Annotated[float | None, typer.Option(metavar="N", help="Days until it expires; none: never.")] = None,
     json: Json = False,
 ) -> None:
-    """Create a token for `strata serve`. It is shown once; only its hash is stored.
+    """Create a token, for `strata serve` and to sign in with. It is shown once; only its hash is stored.
 
-    Example: strata token create ci --verbs write
+    Example: strata token create ci --verbs write --days 90
     """
     from ui.api.tokens import create
 
-    secret = create(opened(), name, verbs)
-    emit(json, {"name": name, "verbs": verbs, "token": secret}, lambda: print(secret))
-    note("keep it safe: it is not shown again; send it as `Authorization: Bearer ...`")
+    secret = create(opened(), name, verbs, days)
+    emit(json, {"name": name, "verbs": verbs, "days": days, "token": secret}, lambda: print(secret))
+    note("keep it safe: it is not shown again; sign in with it, or send it as `Authorization: Bearer ...`")
 
 
 def token_list(json: Json = False) -> None:
@@ -93,7 +94,9 @@ def token_list(json: Json = False) -> None:
     from ui.api.tokens import tokens
 
     rows = tokens(opened())
-    emit(json, rows, lambda: table(rows, ["name", "verbs", "digest", "created", "revoked"], empty="no tokens"))
+    emit(
+        json, rows, lambda: table(rows, ["name", "verbs", "digest", "created", "expires", "revoked"], empty="no tokens")
+    )
 
 
 def token_revoke(
