@@ -50,7 +50,8 @@ class Call(SQLModel, table=True):
     sample_id: str | None = Field(default=None, index=True)
     run_id: str | None = None
     budget: str | None = None
-    status: str = "sent"  # sent, answered, failed
+    batch: str | None = Field(default=None, index=True)  # the batch that it waits in, or was answered in
+    status: str = "sent"  # sent, batched, answered, failed
     held_money: float = 0.0
     held_tokens: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
     money: float = 0.0
@@ -65,5 +66,29 @@ class Call(SQLModel, table=True):
     host: str = ""
     pid: int = 0
     process_start: str = ""
+    created: str = Field(default_factory=now)
+    finished: str | None = None
+
+
+class CallBatch(SQLModel, table=True):
+    """Questions that were handed to a provider together, to be answered within a day; each is a `Call` of its own."""
+
+    __tablename__ = "call_batch"  # type: ignore[assignment]
+
+    id: str = Field(primary_key=True)
+    endpoint: str
+    purpose: str = ""
+    run_id: str | None = None
+    remote: str | None = None  # the provider's id; None: submitted, perhaps, by a process that died before it was told
+    status: str = Field(default="making", index=True)  # making, running, ended
+    cancelled: bool = False  # somebody asked for its end
+    questions: int = 0
+    done: int = 0  # as the provider counts while it runs; in the end, those with an answer
+    failed: int = 0
+    error: str | None = None
+    host: str = ""
+    pid: int = 0
+    process_start: str = ""
+    actor: str = ""
     created: str = Field(default_factory=now)
     finished: str | None = None
