@@ -22,6 +22,7 @@ from sqlmodel import Session, select
 from catalog.access import check
 from catalog.errors import BadInput, NotFound
 from catalog.meta.models import Dataset, Edge, Mix, Stream, Version, now
+from catalog.receipts import keep
 from catalog.runs import add_counts, run
 from catalog.store.publish import publish
 from catalog.store.rows import mark_removed
@@ -97,11 +98,19 @@ def retract(
     if dry_run or not hits:
         return receipt
     with run(cat, "retract", f"retract:{now()}", where=where, reason=reason, samples=len(wanted)) as record:
+        receipt |= {"run": record.id, "actor": cat.settings.actor, "done": None}
+        keep(cat, record.id, _sealed(receipt), wanted)  # first, so that one that is stopped half way is known
         for name, rows in hits.items():
             _retract_rows(cat, name, rows, reason, record.id)
-        receipt |= {"run": record.id, "actor": cat.settings.actor, "done": now()}
-    receipt["digest"] = hashlib.sha256(orjson.dumps(receipt, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        receipt = _sealed({**receipt, "done": now()})
+        keep(cat, record.id, receipt, wanted)
     return receipt
+
+
+def _sealed(receipt: dict[str, Any]) -> dict[str, Any]:
+    """A receipt with the digest of all it says."""
+    body = {name: value for name, value in receipt.items() if name != "digest"}
+    return body | {"digest": hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()}
 
 
 def _read_as(cat: Catalog, match: str) -> tuple[str | None, list[str] | None]:

@@ -86,3 +86,38 @@ def test_index_of_is_the_inverse_of_the_order():
             mine = np.flatnonzero(part == number)
             assert order.index_of(number, item[mine]).tolist() == mine.tolist()
         assert order.index_of(0, np.array([10**9])).tolist() == []
+
+
+def test_a_receipt_is_kept_found_by_run_and_by_sample_and_read_only_whole(cat):
+    from catalog.receipts import receipt, receipts, receipts_of
+
+    wanted = ids_of(cat, "web", "starts_with(url, 'https://a.org/')")
+    other = next(iter(ids_of(cat, "web", "starts_with(url, 'https://b.org/')")))
+    assert receipts(cat) == [] and receipts_of(cat, wanted) == []
+    made = cat.retract(match="https://a.org/", reason="request 17")
+    assert receipt(cat, made["run"][:8]) == made == receipts(cat)[0]
+    assert receipts_of(cat, [sorted(wanted)[-1]]) == [made] and receipts_of(cat, [other, "not an id"]) == []
+    with pytest.raises(NotFound, match="no receipt"):
+        receipt(cat, "0" * 32)
+    with pytest.raises(BadInput, match="6 of its 32"):
+        receipt(cat, "xy")
+
+
+def test_a_retraction_that_is_stopped_half_way_leaves_a_receipt_that_says_so(cat, monkeypatch):
+    from catalog import retract
+    from catalog.receipts import receipts
+
+    done = retract._retract_rows
+
+    def stopped(cat, name, *rest):
+        if name == "web":
+            raise KeyboardInterrupt
+        done(cat, name, *rest)
+
+    monkeypatch.setattr(retract, "_retract_rows", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        cat.retract(match="https://a.org/", reason="request 17", copies=True)
+    (held,) = receipts(cat)
+    assert held["done"] is None and held["samples"] == 15
+    monkeypatch.undo()
+    assert cat.retract(match="https://a.org/", reason="request 17", copies=True)["rows"]["web"] == 10
