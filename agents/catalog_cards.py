@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -120,8 +120,13 @@ def cards_of(cat: Catalog) -> list[Card]:
     ]
 
 
-def index_of(cat: Catalog, cards: Sequence[Card], embed: Embed | None) -> CardIndex:
-    """The index over the cards; what is not in the cache is read and embedded now."""
+def index_of(
+    cat: Catalog, cards: Sequence[Card], embed: Embed | None, known: Collection[str] | None = None
+) -> CardIndex:
+    """The index over the cards; what is not in the cache is read and embedded now.
+
+    known: ids of all datasets there are, where `cards` are some of them: what is kept of the others stays.
+    """
     kept, changed = _load(cat), False
     for card in cards:
         key = _key(card)
@@ -143,7 +148,7 @@ def index_of(cat: Catalog, cards: Sequence[Card], embed: Embed | None) -> CardIn
         if cards:
             index.vectors = np.array([vector for mine in vectors for vector in mine], np.float32)
             index.owners = np.repeat(np.arange(len(cards)), [len(mine) for mine in vectors])
-    gone = kept.keys() - {card.dataset.id for card in cards}
+    gone = kept.keys() - (set(known) if known is not None else {card.dataset.id for card in cards})
     if changed or gone:
         _save(cat, {name: held for name, held in kept.items() if name not in gone})
     return index

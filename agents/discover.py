@@ -10,7 +10,7 @@ data: it counts by its words. Nothing is written but a cache of vectors, and no 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +31,7 @@ COUNTED_ROWS = 2_000_000
 FAR = 0.25
 """Cosine below which a card that shares no word with the need is called far from it."""
 JUDGED = 8
+NONE_LEFT = "no dataset has all of the facets that were chosen; take one away"
 OFF = "the language model is off: searched by rules, words and meaning; --endpoint E --budget B turns it on"
 
 
@@ -43,24 +44,27 @@ def discover(
     endpoint: str | None = None,
     budget: str | None = None,
     embed: Embed | None = None,
+    among: Collection[str] | None = None,
 ) -> dict[str, Any]:
     """{"need", "asked", "datasets": [...], "gaps": [...], "notes": [...]}, best dataset first.
 
-    mode: hybrid, vector, text. endpoint, budget: both or none; a language model then words further queries and judges the
+    mode: hybrid, vector, text. among: names of the datasets that are searched, all if not given. endpoint, budget: both or none; a language model then words further queries and judges the
     first candidates. embed: texts -> vectors, instead of the bundled MiniLM.
     """
     check(cat, "read", "datasets")
     _options(top, mode, endpoint, budget)
     asked = read_need(need)
     helper, notes = _helper(cat, endpoint, budget)
-    cards = cards_of(cat)
+    every = cards_of(cat)
+    cards = [card for card in every if among is None or card.dataset.name in among]
+    known = {card.dataset.id for card in every}
     embed = embed or _quick() if mode != "text" else None
     try:
-        index = index_of(cat, cards, embed)
+        index = index_of(cat, cards, embed, known)
     except Missing as error:
         if mode == "vector":
             raise
-        embed, index = None, index_of(cat, cards, None)
+        embed, index = None, index_of(cat, cards, None, known)
         notes.append(f"searched by words alone: {error}")
     queries = [asked.words or asked.text]
     if helper is not None:
@@ -88,7 +92,7 @@ def discover(
         "asked": _asked(asked),
         "searched": len(cards),
         "datasets": shown,
-        "gaps": _gaps(asked, cards, checks, index, words, meaning),
+        "gaps": _gaps(asked, cards, checks, index, words, meaning) if cards or not every else [NONE_LEFT],
         "notes": notes + (helper.notes if helper is not None else []),
     }
 
@@ -170,6 +174,8 @@ def _shown(
     return {
         "ref": card.ref, "score": score, "kind": dataset.kind, "tier": dataset.tier, "rows": card.version.rows,
         "licence": dataset.licence, "note": dataset.note, "why": why, "matched": matches, "samples": samples,
+        "ranks": {name: {"score": float(held[0][at]), "place": _place(held[0], at)}
+                  for name, held in (("words", words), ("meaning", meaning)) if held and held[0][at] > 0},
         "far": not (words and words[0][at] > 0) and not (meaning and meaning[0][at] >= FAR),
         "checks": [vars(held) for held in checks], "slices": _slices(cat, need, card, checks), "warnings": warnings,
         **({"language_model": verdict} if verdict else {}),

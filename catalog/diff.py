@@ -30,8 +30,15 @@ LISTED = 50
 """Values of a category that are listed, those that changed most first."""
 
 
-def diff_versions(cat: Catalog, a: str, b: str, *, memory: str = "2GB") -> dict[str, Any]:
-    """Compare version `a` with version `b`: "added" is in b only. Of one dataset or of two."""
+BINS = 32
+"""Bins of the histograms that two versions share."""
+
+
+def diff_versions(cat: Catalog, a: str, b: str, *, memory: str = "2GB", histograms: bool = False) -> dict[str, Any]:
+    """Compare version `a` with version `b`: "added" is in b only. Of one dataset or of two.
+
+    histograms: give every score counts of both sides over the same bins, of the samples that its distance is from.
+    """
     # A dataset without a version is an empty table under its plain name.
     sides = [found if found.version else found._replace(ref=found.dataset.name) for found in map(cat.resolve, (a, b))]
     for side in sides:
@@ -61,7 +68,7 @@ def diff_versions(cat: Catalog, a: str, b: str, *, memory: str = "2GB") -> dict[
         "only_in_b": sorted(set(columns[1]) - set(columns[0])),
         "made_differently": sorted(n for n in shared if columns[0][n].fingerprint != columns[1][n].fingerprint),
     }
-    body["scores"] = _scores(cat, old, new, columns)
+    body["scores"] = _scores(cat, old, new, columns, histograms)
     return body
 
 
@@ -110,7 +117,7 @@ def _tokens(request: Request, old: Resolved, new: Resolved) -> dict[str, Any]:
 
 
 def _scores(
-    cat: Catalog, old: Resolved, new: Resolved, columns: list[dict[str, ColumnRecord]]
+    cat: Catalog, old: Resolved, new: Resolved, columns: list[dict[str, ColumnRecord]], histograms: bool
 ) -> dict[str, dict[str, Any]]:
     """Shift of every numeric column that both sides have under the same recipe."""
     names = [n for n in columns[0] if n in columns[1] and columns[0][n].fingerprint == columns[1][n].fingerprint]
@@ -125,6 +132,7 @@ def _scores(
             "rows": [a.count, b.count],
             "ks": kolmogorov_smirnov(*samples),
             "ks_rows": [len(sample) for sample in samples],
+            **({"histogram": aligned(*samples)} if histograms else {}),
         }
     return dict(sorted(out.items(), key=lambda item: -(item[1]["ks"] or 0)))
 
@@ -151,6 +159,24 @@ class _Values:
     def sample(self, name: str) -> np.ndarray:
         held = self.samples[name]
         return np.concatenate(held) if held else np.empty(0)
+
+
+def aligned(a: np.ndarray, b: np.ndarray) -> dict[str, list[float]] | None:
+    """Counts of both sides over the same bins, which span both; the outermost two per cent at each end share a bin.
+
+    None where a side is empty or all values are one.
+    """
+    if not len(a) or not len(b):
+        return None
+    both = np.concatenate([a, b])
+    low, high = (float(value) for value in np.quantile(both, [0.02, 0.98]))
+    if not high > low:
+        low, high = float(both.min()), float(both.max())
+    if not high > low:
+        return None
+    edges = np.linspace(low, high, BINS + 1)
+    counts = [np.histogram(np.clip(side, low, high), edges)[0].tolist() for side in (a, b)]
+    return {"edges": edges.tolist(), "a": counts[0], "b": counts[1]}
 
 
 def kolmogorov_smirnov(a: np.ndarray, b: np.ndarray) -> float | None:
