@@ -9,6 +9,7 @@ grades.agreement_of(cat, "clarity")
 grades.publish_grades(cat, "clarity")                       # a column of the dataset, with its recipe
 """
 
+from catalog.grades.bulk import bulk, bulk_acts, bulk_undo
 from catalog.grades.campaigns import campaigns, close, create, find
 from catalog.grades.columns import compare_column, publish_grades
 from catalog.grades.desk import look, next_item, put, skip, undo
@@ -16,6 +17,6 @@ from catalog.grades.gold import gold_report, plant
 from catalog.grades.results import adjudicate, agreement_of, conflicts, export, status
 
 __all__ = [
-    "adjudicate", "agreement_of", "campaigns", "close", "compare_column", "conflicts", "create", "export", "find",
+    "adjudicate", "agreement_of", "bulk", "bulk_acts", "bulk_undo", "campaigns", "close", "compare_column", "conflicts", "create", "export", "find",
     "gold_report", "look", "next_item", "plant", "publish_grades", "put", "skip", "status", "undo",
 ]  # fmt: skip

@@ -42,6 +42,8 @@ def create(
     target: str = "sample",
     gold_every: int = 0,
     hold: float = 1800.0,
+    suggest: dict[str, str] | None = None,
+    reveal: str = "after",
     note: str = "",
 ) -> Campaign:
     """Make a campaign and freeze its queue. The same request again is the campaign that is there.
@@ -53,6 +55,7 @@ def create(
     pairs: compare two samples with each other, each sample in about 2 * pairs of them; the answer is A, B or tie.
     target: "turn" grades single turns of a conversation; "span" allows stretches of the text beside the whole sample.
     gold_every: after so many items a grader is given a planted one. hold: seconds until an item goes to somebody else.
+    suggest: scale or label -> column with what a model said; reveal: "after" the grader's own grade is stored, or "before".
     """
     check(cat, "write", f"campaign {check_name(name)}")
     _sensible(graders, target, gold_every, hold, pairs, items)
@@ -75,6 +78,13 @@ def create(
         rubric_digest=digest(rubric), recipe=recipe, target=target, graders=graders, gold_every=gold_every, hold=hold,
         actor=cat.settings.actor, note=note,
     )  # fmt: skip
+    if suggest:
+        from catalog.grades.suggestions import check_suggest
+
+        if pairs or target == "turn":
+            raise BadInput("suggestions are of whole samples; leave them out of pairs and turns")
+        check_suggest(cat, found.dataset.name, rubric, suggest, reveal)
+        recipe |= {"suggest": suggest, "reveal": reveal}
     if (held := _held(cat, name)) is not None:
         return _same(held, asked)
     queue = frozen_order(cat, found.ref, recipe)

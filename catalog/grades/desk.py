@@ -53,7 +53,7 @@ def next_item(cat: Catalog, name: str, grader: str | None = None) -> dict[str, A
             rows = rows_of(session, campaign, slot)
         shown = read_samples(cat, dataset, rows)
         if shown is not None:
-            return view_of(cat, campaign, slot, shown)
+            return view_of(cat, campaign, slot, shown, rows[0])
         with cat.session() as session:  # retracted since the queue was frozen
             locked(session, campaign.id)
             gone = update(GradeSlot).where(col(GradeSlot.campaign_id) == campaign.id, col(GradeSlot.item) == slot.item)
@@ -71,7 +71,7 @@ def look(cat: Catalog, item: str, grader: str | None = None) -> dict[str, Any]:
     shown = read_samples(cat, dataset_of(cat, campaign), rows)
     if shown is None:
         raise Refused(f"a sample of item {item[:8]} was retracted; ask for the next one", missing=[item])
-    return view_of(cat, campaign, slot, shown)
+    return view_of(cat, campaign, slot, shown, rows[0])
 
 
 def put(

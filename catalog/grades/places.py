@@ -18,6 +18,9 @@ from catalog.errors import Refused
 from catalog.grades.queue import row_ids_at
 from catalog.meta.models import Campaign, Grade, GradeCursor, GradeGold, GradeSlot, new_id, now
 
+AHEAD = 4096
+"""Items that are looked at together for one that nobody has."""
+
 
 def locked(session: Session, campaign_id: str) -> Campaign:
     """The campaign, locked until the transaction ends: an update first takes the write lock on SQLite, the row's on
@@ -61,7 +64,7 @@ def _hole(session: Session, campaign: Campaign, grader: str, cursor: GradeCursor
         return session.exec(here.where(*conditions).order_by(col(GradeSlot.item)).limit(1)).first()
 
     free = first(GradeSlot.status == "open", GradeSlot.item >= cursor.item)
-    cursor.item = free.item if free else campaign.frontier
+    cursor.item = min(free.item, campaign.frontier) if free else campaign.frontier
     back = first(GradeSlot.status == "reopened")
     late = first(GradeSlot.status == "taken", GradeSlot.item >= 0, col(GradeSlot.expires) < now())
     found = [slot for slot in (free, back, late) if slot is not None]
@@ -73,15 +76,29 @@ def _fresh(session: Session, campaign: Campaign) -> GradeSlot | None:
     query = select(GradeGold.row_id).where(GradeGold.campaign_id == campaign.id)
     planted = set(session.exec(query)) if campaign.kind == "single" else set()
     while campaign.frontier < campaign.items:
-        item = campaign.frontier
-        campaign.frontier += 1
-        session.add(campaign)
-        if planted and row_ids_at(session, campaign.id, campaign.kind, item)[0] in planted:
-            continue
-        made = [GradeSlot(campaign_id=campaign.id, item=item, place=place) for place in range(campaign.graders)]
-        session.add_all(made)
-        return made[0]
+        start = campaign.frontier
+        end = min(start + AHEAD, campaign.items)
+        busy = _busy(session, campaign, start, end)
+        for item in range(start, end):
+            campaign.frontier = item + 1
+            session.add(campaign)
+            if item in busy or (planted and row_ids_at(session, campaign.id, campaign.kind, item)[0] in planted):
+                continue
+            made = [GradeSlot(campaign_id=campaign.id, item=item, place=place) for place in range(campaign.graders)]
+            session.add_all(made)
+            return made[0]
     return None
+
+
+def _busy(session: Session, campaign: Campaign, start: int, end: int) -> set[int]:
+    """Items of a stretch that have places, where the queue is read again, or that one grade for many covers."""
+    from catalog.grades.bulk import covered, covered_items
+
+    here = select(GradeSlot.item).where(GradeSlot.campaign_id == campaign.id, GradeSlot.item >= start)
+    busy = set(session.exec(here.where(GradeSlot.item < end).distinct()))
+    if covered_items(session, campaign.id):
+        busy |= {start + int(at) for at in covered(session, campaign)[start:end].nonzero()[0]}
+    return busy
 
 
 def _gold(session: Session, campaign: Campaign, grader: str, cursor: GradeCursor) -> GradeSlot | None:

@@ -17,6 +17,7 @@ from sqlmodel import Session, col, select
 from catalog.access import check
 from catalog.agreement import alpha_with_interval, cohen_with_interval, fleiss_with_interval
 from catalog.errors import BadInput
+from catalog.grades.bulk import bulk_grades, covered_items
 from catalog.grades.campaigns import checked, find, questions
 from catalog.grades.gold import gold_report
 from catalog.grades.places import locked
@@ -39,6 +40,7 @@ def status(cat: Catalog, name: str) -> dict[str, Any]:
         dataset = session.get(Dataset, campaign.dataset_id)
         grades = session.exec(_live(campaign, "grade", "skip")).all()
         finals = session.exec(_live(campaign, "final")).all()
+        many = covered_items(session, campaign.id)
     gold = {line["grader"]: line for line in gold_report(cat, name)}
     people = []
     for grader in sorted({grade.grader for grade in grades}):
@@ -56,7 +58,7 @@ def status(cat: Catalog, name: str) -> dict[str, Any]:
         "campaign": name, "kind": campaign.kind, "ref": campaign.ref, "rubric": campaign.rubric["name"],
         "rubric_digest": campaign.rubric_digest, "order": campaign.recipe["order"], "graders_wanted": campaign.graders,
         "items": campaign.items, "touched": campaign.frontier, "complete": done, "held": counts.get("taken", 0),
-        "settled": len({final.item for final in finals}), "closed": campaign.closed,
+        "settled": len({final.item for final in finals}), "in_bulk": many, "closed": campaign.closed,
         "dropped": bool(dataset is None or dataset.dropped), "graders": people,
     }  # fmt: skip
 
@@ -262,8 +264,22 @@ def export(cat: Catalog, name: str, *, whole: bool = False, history: bool = Fals
     with cat.session() as session:
         complete = _complete(session, campaign)
         rows = session.exec(query.order_by(col(Grade.item), col(Grade.created), col(Grade.grader))).all()
-    return [
+    single = [
         {"campaign": name, **grade.model_dump(exclude={"campaign_id", "suggestion"})}
         for grade in rows
         if whole or campaign.closed or grade.item in complete
     ]
+    return single + _spelled_out(cat, campaign)
+
+
+def _spelled_out(cat: Catalog, campaign: Campaign) -> list[dict[str, Any]]:
+    """What was said of many rows at once, as a row for each; the act is its place."""
+    empty = dict.fromkeys(("other", "seconds", "superseded"))
+    return [
+        {"campaign": campaign.name, "id": f"{act.id}:{item}:{question}", "sample_id": sample, "content_id": content,
+         "dataset": campaign.ref, "rubric": campaign.rubric["name"], "grader": act.grader, "value": str(value), "note": act.note,
+         "created": act.created, "slot_id": act.id, "item": item, "act": "bulk", "name": question, "target": "",
+         "number": float(value) if isinstance(value, int) else None, "revision": 1, **empty}
+        for act, item, sample, content in bulk_grades(cat, campaign)
+        for question, value in act.answer.items()
+    ]  # fmt: skip

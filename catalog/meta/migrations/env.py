@@ -5,6 +5,7 @@ from sqlalchemy import create_engine, text
 from sqlmodel import SQLModel
 
 import catalog.meta.calls
+import catalog.meta.grading
 import catalog.meta.intake
 import catalog.meta.models
 import catalog.meta.proposals  # noqa: F401  (all fill SQLModel.metadata)
