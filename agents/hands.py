@@ -6,11 +6,10 @@ refuses these hands; what is left is to propose, and a person approves.
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from catalog.access import RANK
+from catalog.access import RANK, granted_to
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -21,6 +20,5 @@ def as_agent(cat: Catalog, agent: str) -> Catalog:
     from catalog.catalog import Catalog
 
     own = Catalog(replace(cat.settings, actor=f"{cat.settings.actor} (agent {agent})"))
-    held = getattr(cat, "grant", None) or os.environ.get("STRATA_GRANT", "admin")
-    own.grant = min(held, "propose", key=RANK.__getitem__)  # type: ignore[attr-defined]
+    own.grant = min(granted_to(cat), "propose", key=RANK.__getitem__)
     return own

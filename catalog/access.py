@@ -18,12 +18,30 @@ if TYPE_CHECKING:
 RANK = {"read": 0, "propose": 1, "write": 2, "admin": 3}
 
 
-def check(cat: Catalog, verb: str, target: str) -> None:
-    """Raise `Refused` when the actor's grant is below the verb; write an audit row for every write and refusal."""
-    granted = getattr(cat, "grant", None) or os.environ.get("STRATA_GRANT", "admin")
+def granted(cat: Catalog) -> str:
+    """The most that the actor of a catalog may do."""
+    held = getattr(cat, "grant", None) or os.environ.get("STRATA_GRANT", "admin")
+    if held not in RANK:
+        raise BadInput(f"STRATA_GRANT={held!r} is not one of {', '.join(RANK)}")
+    return held
+
+
+def may(cat: Catalog, verb: str) -> bool:
+    """Whether the actor may do a verb. For what is shown: what is done goes through `check`."""
+    return RANK[granted(cat)] >= RANK[verb]
+
+
+def granted_to(cat: Catalog) -> str:
+    """What the caller may do: read, propose, write or admin."""
+    granted = cat.grant or os.environ.get("STRATA_GRANT", "admin")
     if granted not in RANK:
         raise BadInput(f"STRATA_GRANT={granted!r} is not one of {', '.join(RANK)}")
-    allowed = RANK[granted] >= RANK[verb]
+    return granted
+
+
+def check(cat: Catalog, verb: str, target: str) -> None:
+    """Raise `Refused` when the actor's grant is below the verb; write an audit row for every write and refusal."""
+    allowed = may(cat, verb)
     if verb != "read" or not allowed:
         from catalog.meta.models import Audit
 
@@ -31,4 +49,6 @@ def check(cat: Catalog, verb: str, target: str) -> None:
             session.add(Audit(actor=cat.settings.actor, verb=verb, object=target, allowed=allowed))
             session.commit()
     if not allowed:
-        raise Refused(f"{cat.settings.actor} may only {granted}: {verb} of {target} needs a token with more rights")
+        raise Refused(
+            f"{cat.settings.actor} may only {granted(cat)}: {verb} of {target} needs a token with more rights"
+        )

@@ -46,6 +46,7 @@ class Catalog:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.engine = engine_of(settings.database)
+        self.grant: str | None = None  # what the caller may do; None: STRATA_GRANT, or everything
 
     @classmethod
     def open(cls, home: str | Path | None = None, *, database: str | None = None, tables: str | None = None) -> Catalog:

@@ -166,7 +166,7 @@ def test_a_reason_cites_what_is_held(web):
     with pytest.raises(NotFound, match="cites samples that the catalog holds"):
         propose(web, "tag", EXAMPLES["tag"], reasons=[{"text": "so", "samples": ["f" * 32]}])
     with pytest.raises(BadInput, match="a reason is"):
-        propose(web, "tag", EXAMPLES["tag"], reasons=["just because"])
+        propose(web, "tag", EXAMPLES["tag"], reasons=["just because"])  # type: ignore[list-item]
 
 
 def test_two_people_approve_once(web):

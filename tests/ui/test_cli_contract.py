@@ -104,7 +104,7 @@ def test_help_loads_no_catalog_and_starts_in_a_blink():
         (["runs", "cancel", "ffff"], "error: no run 'ffff'"),
         (["server", "worker"], "error: no server to work for: set PREFECT_API_URL"),
         (["server", "worker", "--pool", "tpu"], "error: pool 'tpu' is not one of cpu, gpu"),
-        (["token", "create", "me", "--verbs", "all"], "error: --verbs 'all' is not one of read, write, admin"),
+        (["token", "create", "me", "--verbs", "all"], "error: --verbs 'all' is not one of read, propose, write, admin"),
         (["mix", "publish", "nowhere.yaml"], "error: "),
         (["pull", "nowhere@v1"], "error: "),
     ],

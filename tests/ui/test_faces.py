@@ -24,6 +24,7 @@ KEYS = "a private key never travels"
 SAMPLES = "streams sample text, for which there is the HTTP face and the library"
 PAYS = "whom a team pays, and how much at most, is set at the command line by whoever answers for it"
 GRADES = "people grade by name at the command line; the other faces do not offer it yet"
+DECIDES = "over MCP assistants propose; deciding stays with people"
 PLAIN = "over MCP: figures that `show` and `sql` give"
 
 Verb = tuple[str, str, str]
@@ -58,6 +59,12 @@ VERBS: dict[str, Verb] = {
     "rename": ("POST /datasets/{name}/rename", "", PEOPLE),
     "drop": ("DELETE /datasets/{name}", "", PEOPLE),
     "retract": ("POST /retract", "retract_reach", "over MCP the dry run alone: " + PEOPLE),
+    "propose": ("POST /proposals", "", DECIDES),
+    "proposals list": ("GET /proposals", "", DECIDES),
+    "proposals show": ("GET /proposals/{proposal}", "", DECIDES),
+    "proposals edit": ("POST /proposals/{proposal}/edit", "", DECIDES),
+    "proposals approve": ("POST /proposals/{proposal}/approve", "", DECIDES),
+    "proposals reject": ("POST /proposals/{proposal}/reject", "", DECIDES),
     "pull": ("GET /mixes/{ref}/samples", "", SAMPLES),
     "ui": ("", "", PROGRAM),
     "serve": ("", "", PROGRAM),
@@ -135,7 +142,7 @@ VERBS: dict[str, Verb] = {
     "token list": ("", "", HERE),
     "token revoke": ("", "", HERE),
 }
-BESIDE = {"GET /health", "POST /support", "GET /sets/{ref}/panel", "GET /datasets/{name}/indexes",
+BESIDE = {"GET /health", "GET /proposals/verbs", "POST /support", "GET /sets/{ref}/panel", "GET /datasets/{name}/indexes",
           "GET /mixes/{ref}/ledger"}  # fmt: skip
 """Routes that are a part of a command: `compare`, `trace`, `index` and `ledger show` print the same."""
 TOOLS_BESIDE = {"support", "panel", "ledgers"}

@@ -39,6 +39,7 @@ def create_app(cat: Catalog | None = None) -> FastAPI:
     from importlib.metadata import version
 
     from ui.api.mixing import router as mixing
+    from ui.api.proposing import router as proposing
     from ui.api.reading import router as reading
     from ui.api.writing import router as writing
 
@@ -51,6 +52,7 @@ def create_app(cat: Catalog | None = None) -> FastAPI:
     app.include_router(reading)
     app.include_router(writing)
     app.include_router(mixing)
+    app.include_router(proposing)
     app.add_exception_handler(StrataError, _strata_error)
     app.add_exception_handler(RequestValidationError, _bad_request)
     app.add_exception_handler(HTTPException, _http_error)

@@ -80,6 +80,12 @@ def live(token: Token | None) -> bool:
     return token is not None and token.revoked is None and (token.expires is None or token.expires > now())
 
 
+def live_count(cat: Catalog) -> int:
+    """How many tokens may be used."""
+    with cat.session() as session:
+        return sum(live(token) for token in session.exec(select(Token).where(Token.revoked.is_(None))))  # type: ignore[union-attr]
+
+
 def holder(cat: Catalog, secret: str) -> Token | None:
     """The live token behind a secret. The digest is the key, so no secret is ever compared byte by byte."""
     with cat.session() as session:
@@ -92,5 +98,5 @@ def catalog_for(cat: Catalog, token: Token) -> Catalog:
     from catalog import Catalog
 
     own = Catalog(replace(cat.settings, actor=token.actor))
-    own.grant = token.verbs  # type: ignore[attr-defined]
+    own.grant = token.verbs
     return own
