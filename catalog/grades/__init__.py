@@ -14,9 +14,10 @@ from catalog.grades.campaigns import campaigns, close, create, find
 from catalog.grades.columns import compare_column, publish_grades
 from catalog.grades.desk import look, next_item, put, skip, undo
 from catalog.grades.gold import gold_report, plant
-from catalog.grades.results import adjudicate, agreement_of, conflicts, export, status
+from catalog.grades.overview import overview
+from catalog.grades.results import adjudicate, agreement_of, conflicts, export, sample_at, status
 
 __all__ = [
     "adjudicate", "agreement_of", "bulk", "bulk_acts", "bulk_undo", "campaigns", "close", "compare_column", "conflicts", "create", "export", "find",
-    "gold_report", "look", "next_item", "plant", "publish_grades", "put", "skip", "status", "undo",
+    "gold_report", "look", "next_item", "overview", "plant", "publish_grades", "put", "sample_at", "skip", "status", "undo",
 ]  # fmt: skip

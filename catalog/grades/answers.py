@@ -153,18 +153,16 @@ def read_samples(cat: Catalog, dataset: Dataset, row_ids: list[int]) -> list[dic
     return found
 
 
-def view_of(cat: Catalog, campaign: Campaign, slot: GradeSlot, shown: list[dict[str, Any]], row: int) -> dict[str, Any]:
+def view_of(
+    cat: Catalog, campaign: Campaign, dataset: Dataset, slot: GradeSlot, shown: list[dict[str, Any]], row: int
+) -> dict[str, Any]:
     """What a grader is shown: never another's grade, nor whether the item is planted, nor too early what a model said."""
     with cat.session() as session:
         mine = [g for g in grades_at(session, slot.id, slot.grader or "") if g.superseded is None]
-    said = (
-        suggestions_of(cat, campaign, dataset_of(cat, campaign), row, bool(mine))
-        if campaign.recipe.get("suggest")
-        else {}
-    )
+    said = suggestions_of(cat, campaign, dataset, row, bool(mine))
     return {
         "item": slot.id, "campaign": campaign.name, "grader": slot.grader, "expires": slot.expires,
-        "kind": campaign.kind, "target": campaign.target, "samples": shown, "about": campaign.rubric.get("about", ""),
+        "kind": campaign.kind, "target": campaign.target, "sample_kind": dataset.kind, "samples": shown, "about": campaign.rubric.get("about", ""),
         "questions": questions(campaign.rubric), "mine": [{"target": g.target, "name": g.name, "value": g.value} for g in mine],
         "suggestions": said,
     }  # fmt: skip

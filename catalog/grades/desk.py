@@ -53,7 +53,7 @@ def next_item(cat: Catalog, name: str, grader: str | None = None) -> dict[str, A
             rows = rows_of(session, campaign, slot)
         shown = read_samples(cat, dataset, rows)
         if shown is not None:
-            return view_of(cat, campaign, slot, shown, rows[0])
+            return view_of(cat, campaign, dataset, slot, shown, rows[0])
         with cat.session() as session:  # retracted since the queue was frozen
             locked(session, campaign.id)
             gone = update(GradeSlot).where(col(GradeSlot.campaign_id) == campaign.id, col(GradeSlot.item) == slot.item)
@@ -68,10 +68,11 @@ def look(cat: Catalog, item: str, grader: str | None = None) -> dict[str, Any]:
     check_mine(slot, grader)
     with cat.session() as session:
         rows = rows_of(session, campaign, slot)
-    shown = read_samples(cat, dataset_of(cat, campaign), rows)
+    dataset = dataset_of(cat, campaign)
+    shown = read_samples(cat, dataset, rows)
     if shown is None:
         raise Refused(f"a sample of item {item[:8]} was retracted; ask for the next one", missing=[item])
-    return view_of(cat, campaign, slot, shown, rows[0])
+    return view_of(cat, campaign, dataset, slot, shown, rows[0])
 
 
 def put(

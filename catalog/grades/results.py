@@ -16,11 +16,13 @@ from sqlmodel import Session, col, select
 
 from catalog.access import check
 from catalog.agreement import alpha_with_interval, cohen_with_interval, fleiss_with_interval
-from catalog.errors import BadInput
+from catalog.errors import BadInput, Refused
+from catalog.grades.answers import read_samples
 from catalog.grades.bulk import bulk_grades, covered_items
-from catalog.grades.campaigns import checked, find, questions
+from catalog.grades.campaigns import checked, dataset_of, find, questions
 from catalog.grades.gold import gold_report
 from catalog.grades.places import locked
+from catalog.grades.queue import row_ids_at
 from catalog.meta.models import Campaign, Dataset, Grade, GradeSlot, now
 
 if TYPE_CHECKING:
@@ -206,6 +208,20 @@ def conflicts(cat: Catalog, name: str, *, apart: int = 1, settled: bool = False)
                             "values": {grader: grade.value for grader, grade in sorted(held.items())},
                             "final": final.value if final else None, "by": final.grader if final else None})  # fmt: skip
     return sorted(out, key=lambda one: (-(one["spread"] or 1), one["item"], one["name"], one["target"]))
+
+
+def sample_at(cat: Catalog, name: str, item: int) -> dict[str, Any]:
+    """The samples of an item that has all its grades, for whoever settles it; the grades are in `conflicts`."""
+    campaign = find(cat, name)
+    dataset = dataset_of(cat, campaign)
+    with cat.session() as session:
+        if not 0 <= item < campaign.items or item not in _complete(session, campaign):
+            raise BadInput(f"item {item} of {name} does not have all its grades; settle it when its graders are done")
+        rows = row_ids_at(session, campaign.id, campaign.kind, item)
+    shown = read_samples(cat, dataset, rows)
+    if shown is None:
+        raise Refused(f"a sample of item {item} of {name} was retracted since it was graded; its grades stay on record")
+    return {"item": item, "sample_kind": dataset.kind, "samples": shown, "questions": questions(campaign.rubric)}
 
 
 def adjudicate(
