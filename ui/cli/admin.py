@@ -121,22 +121,52 @@ def _become(command: list[str]) -> None:
     os.execv(sys.executable, [sys.executable, *command])
 
 
-def ui(port: Annotated[int, typer.Option(help="Port to listen on.")] = 8501, host: Host = "127.0.0.1") -> None:
-    """Open the web page.
+def ui(
+    port: Annotated[int, typer.Option(help="Port to listen on.")] = 8501,
+    host: Host = "127.0.0.1",
+    sign_in: Annotated[
+        bool | None,
+        typer.Option("--sign-in/--no-sign-in", help="Ask everybody for a token; on where --host is not this machine.",
+                     show_default=False),
+    ] = None,
+) -> None:  # fmt: skip
+    """Open the web page. Without sign-in, whoever opens it acts as you.
 
     Example: strata ui --port 8600
+             strata token create ada --verbs write && strata ui --host 0.0.0.0
     """
     from importlib.util import find_spec
     from pathlib import Path
 
     from catalog.errors import Missing
+    from ui.web.entry.sessions import SWITCH
 
     if find_spec("streamlit") is None:
         raise Missing("the web page needs streamlit: pip install 'strata-catalog[ui]'")
-    page = Path(__file__).parents[1] / "web" / "app.py"
+    signs = _sign_in(host, sign_in)
+    os.environ[SWITCH] = str(int(signs))
+    page = Path(__file__).parents[1] / "web" / ("server.py" if signs else "app.py")
     note(f"web page on http://{host}:{port} (Ctrl-C stops)")
     _become(["-m", "streamlit", "run", str(page), "--server.address", host, "--server.port", str(port),
              "--server.headless", "true", "--browser.gatherUsageStats", "false"])  # fmt: skip
+
+
+def _sign_in(host: str, asked: bool | None) -> bool:
+    """Whether people sign in: as asked, as STRATA_UI_SIGN_IN says, else where the page listens beyond this machine."""
+    from catalog.errors import BadInput
+    from ui.api.tokens import live_count
+    from ui.web.entry.sessions import SWITCH, hours, wanted
+
+    near = host in ("localhost", "::1") or host.startswith("127.")
+    signs = asked if asked is not None else wanted() if SWITCH in os.environ else not near
+    if not signs and not near:
+        raise BadInput(f"a page on {host} without sign-in would let everybody who reaches it act as you, with all rights; "
+                       "leave out --no-sign-in (and STRATA_UI_SIGN_IN=0), or listen on 127.0.0.1")  # fmt: skip
+    if signs:
+        hours()
+        if not live_count(opened()):
+            note("nobody can sign in yet: strata token create NAME --verbs admin")
+    return signs
 
 
 def serve(port: Annotated[int, typer.Option(help="Port to listen on.")] = 8080, host: Host = "127.0.0.1") -> None:

@@ -6,6 +6,7 @@ STRATA_HOME=./strata-home streamlit run ui/web/app.py
 import streamlit as st
 
 from ui.web.components.shell import LOGO, guarded, theme, warm
+from ui.web.components.who import signed_in
 
 if __name__ == "__main__":  # not where a spawned process imports the main module again
     st.set_page_config(page_title="Strata", layout="wide")
@@ -23,4 +24,5 @@ if __name__ == "__main__":  # not where a spawned process imports the main modul
         position="top",
     )
     with guarded():
-        page.run()
+        if signed_in(page.url_path):
+            page.run()

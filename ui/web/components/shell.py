@@ -14,10 +14,13 @@ from typing import Any
 import streamlit as st
 
 from catalog import Catalog
-from catalog.errors import StrataError
+from catalog.access import granted, may
+from catalog.errors import Refused, StrataError
+from ui.api.tokens import catalog_for
 from ui.web.components.markup import Markup, h, text
+from ui.web.entry import sessions
 
-SHEETS = ("theme.css", "home.css", "dataset.css", "flows.css", "sql.css", "mixes.css")
+SHEETS = ("theme.css", "home.css", "dataset.css", "flows.css", "sql.css", "mixes.css", "entry.css")
 log = logging.getLogger("strata.web")
 
 
@@ -52,9 +55,38 @@ def _open(home: str | None, database: str | None, tables: str | None) -> Catalog
     return Catalog.open(home, database=database, tables=tables)
 
 
-def catalog() -> Catalog:
+def _own() -> Catalog:
     """The catalog of STRATA_HOME, opened once a server."""
     return _open(*(os.environ.get(name) for name in ("STRATA_HOME", "STRATA_DATABASE_URL", "STRATA_TABLES_URI")))
+
+
+def seen() -> sessions.Seen:
+    """What is behind this browser, looked up anew: a sign-in may have ended since the last interaction."""
+    cat = _own()
+    return sessions.behind(cat, st.context.cookies.get(sessions.cookie_name(cat)))
+
+
+def catalog() -> Catalog:
+    """The catalog, in the hands of who signed in; of the person at this machine where nobody has to.
+
+    Where the sign-in has ended, nothing more is done: the page is drawn again, and says so."""
+    if not sessions.wanted():
+        return _own()
+    token = seen().token
+    if token is None:
+        st.rerun()
+        raise Refused("nobody is signed in; open the page anew")
+    return catalog_for(_own(), token)
+
+
+def barred(verb: str = "write") -> str:
+    """Why who looks at this page may not write (or propose, or administer); empty when they may.
+
+    For controls: st.button(..., disabled=bool(why := shell.barred()), help=why or None)."""
+    cat = catalog()
+    if may(cat, verb):
+        return ""
+    return f"{cat.settings.actor} may only {granted(cat)}; this needs a token with the right to {verb}"
 
 
 def place(cat: Catalog) -> str:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from catalog import Catalog
+from catalog.access import check, granted
 from catalog.settings import Settings
 
 TAIL = 4_000
@@ -60,14 +61,17 @@ def score_command(ref: str, scorers: Sequence[str], options: Mapping[str, Any]) 
 
 
 def start(cat: Catalog, ref: str, command: Sequence[str]) -> Job:
-    """Run `strata` with these arguments in a process of its own session, its output in the home's logs."""
+    """Run `strata` with these arguments in a process of its own session, its output in the home's logs.
+
+    The process has the rights of who starts it, and no more."""
+    check(cat, "write", ref)
     folder = cat.settings.home / "logs"
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / f"{datetime.now(UTC):%Y%m%d-%H%M%S-%f}-{command[0]}.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
             [sys.executable, "-m", "ui.cli.main", *command],
-            env=environment(cat.settings),
+            env=environment(cat.settings) | {"STRATA_GRANT": granted(cat)},
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=subprocess.STDOUT,
