@@ -21,7 +21,8 @@ from sqlmodel import Session, select
 
 from catalog.access import check
 from catalog.errors import BadInput, NotFound
-from catalog.meta.models import Dataset, Edge, Mix, Stream, Version, now
+from catalog.meta.models import Dataset, Edge, Version, now
+from catalog.reach import reached
 from catalog.receipts import keep
 from catalog.runs import add_counts, run
 from catalog.store.publish import publish
@@ -31,12 +32,8 @@ from catalog.where import version_filter, where_filter
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
-    from catalog.pull.layout import Layout
 
 LIVE = "removed IS NULL OR removed > 0"
-BLOCK = 1 << 20
-SHOWN = 20
-"""Indices of a mix that a receipt lists; all are counted."""
 
 
 def retract(
@@ -81,7 +78,6 @@ def retract(
         if asked:
             wanted |= {sample for found in beyond[kind].values() for sample in found}
     hits = {d.name: rows for d in cat.datasets() if len(rows := _rows_of(cat, d, wanted))}
-    mixes = _served(cat, {cat.resolve(name).dataset.id: rows for name, rows in hits.items()})
     receipt: dict[str, Any] = {
         "reason": reason,
         "asked": {"match": match, "where": where, "ids": len(ids or ())},
@@ -90,8 +86,7 @@ def retract(
         "copies": {name: len(found) for name, found in beyond["copies"].items()},
         "children": {name: len(found) for name, found in beyond["children"].items()},
         "included": [kind for kind, asked in (("copies", copies), ("children", children)) if asked],
-        "mixes": mixes,
-        "pulls": _pulls(cat, mixes),
+        **reached(cat, {cat.resolve(name).dataset.id: rows for name, rows in hits.items()}),
         "without_the_columns": without,
         "dry_run": dry_run,
     }
@@ -201,60 +196,6 @@ def _children(cat: Catalog, wanted: set[str]) -> dict[str, set[str]]:
                 if made:
                     found.setdefault(dataset.name, set()).update(made)
                     fresh |= made
-    return found
-
-
-def _served(cat: Catalog, places: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    """Mixes whose locks serve the rows: how many samples that is, and at which global indices."""
-    from catalog.mixes.lock import load_lock
-    from catalog.pull.layout import Layout
-
-    with cat.session() as session:
-        mixes = session.exec(select(Mix).order_by(Mix.name, Mix.version)).all()  # type: ignore[arg-type]
-    found = []
-    for mix in mixes:
-        if not places.keys() & {part["dataset_id"] for part in mix.lock.get("parts", [])}:
-            continue
-        ref = f"{mix.name}@v{mix.version}"
-        layout = Layout.from_lock(load_lock(cat, ref), cat.settings.locks, verify=False)
-        indices = [
-            _indices(layout, number, places[part["dataset_id"]])
-            for number, part in enumerate(mix.lock["parts"]) if part["dataset_id"] in places
-        ]  # fmt: skip
-        at = np.sort(np.concatenate(indices))
-        if len(at):
-            found.append({"mix": ref, "samples": len(at), "indices": at[:SHOWN].tolist(), "all": at})
-    return found
-
-
-def _indices(layout: Layout, number: int, row_ids: np.ndarray) -> np.ndarray:
-    """Global indices at which one part serves the rows, in every epoch: one pass over the order of the part."""
-    rows = layout.parts[number].rows
-    inside = row_ids[rows.contains(row_ids.astype(np.int64))]
-    if not len(inside):
-        return np.empty(0, np.int64)
-    wanted, total = np.sort(rows.rank(inside.astype(np.int64))), layout.order.served(len(layout))[number]
-    items = [
-        begin + np.flatnonzero(np.isin(layout.positions(number, np.arange(begin, min(begin + BLOCK, total))), wanted))
-        for begin in range(0, total, BLOCK)
-    ]
-    return layout.order.index_of(number, np.concatenate(items))
-
-
-def _pulls(cat: Catalog, mixes: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Live pulls whose range holds such an index of their rank; `all` leaves the mixes, it was only needed here."""
-    held = {entry["mix"]: entry.pop("all") for entry in mixes}
-    with cat.session() as session:
-        streams = session.exec(select(Stream).order_by(Stream.created)).all()  # type: ignore[arg-type]
-    found = []
-    for stream in streams:
-        at = held.get(stream.mix, np.empty(0, np.int64))
-        at = at[(at >= stream.start) & (at < stream.stop)]
-        if len(at):
-            found.append({
-                "mix": stream.mix, "by": stream.actor, "on": stream.host, "began": stream.created, "face": stream.face,
-                "from": stream.start, "first": int(at[0]), "samples": len(at),
-            })  # fmt: skip
     return found
 
 

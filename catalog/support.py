@@ -53,7 +53,7 @@ def support(
     datasets: references to look in; every dataset that is no eval if none is given. n: words of an n-gram. reference: a
     dataset of human texts that is not looked in; "rank" then says where the text stands among them.
     """
-    words = _words(text)
+    words = words_of(text)
     if not words:
         raise BadInput("the text has no word, so nothing can support it; give a text of words")
     refs = list(datasets) or [dataset.name for dataset in cat.datasets() if dataset.role != "eval"]
@@ -64,7 +64,7 @@ def support(
     for ref in refs:
         hits, said = _candidates(cat, ref, text, limit, column)
         told += [f"{ref}: {line}" for line in said]
-        found += [{"dataset": ref, **hit, **compared(words, _words(hit["text"]), n)} for hit in hits]
+        found += [{"dataset": ref, **hit, **compared(words, words_of(hit["text"]), n)} for hit in hits]
     found.sort(key=lambda hit: (-max(hit["overlap"], hit["cosine"] or 0), -hit["longest"], hit["sample_id"]))
     best = {
         name: max((hit[name] for hit in found if hit[name] is not None), default=None)
@@ -102,7 +102,7 @@ def compared(words: Sequence[str], other: Sequence[str], n: int) -> dict[str, An
     return {"overlap": sum(gram in held for gram in grams) / len(grams), "longest": run.size}
 
 
-def _words(text: str | None) -> list[str]:
+def words_of(text: str | None) -> list[str]:
     return _WORD.findall((text or "").casefold())[:WORDS]
 
 

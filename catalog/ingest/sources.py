@@ -23,8 +23,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from catalog.access import check
 from catalog.errors import BadInput, NotFound, Refused, StrataError
 from catalog.index.held import held_dataset
+from catalog.ingest import register
 from catalog.ingest.expectations import Expectations, parse_expectations
 from catalog.ingest.overlap import overlap_with_others
 from catalog.ingest.run import ingest
@@ -133,10 +135,12 @@ def _beside(uri: str, path: Path) -> str:
 
 
 def ingest_sources(
-    cat: Catalog, path: str | Path | Sequence[SourceSpec], *, progress: Any = None
+    cat: Catalog, path: str | Path | Sequence[SourceSpec], *, file: str = "", progress: Any = None
 ) -> list[SourceResult]:
-    """Ingest every source of a file, one after the other, past those that fail."""
+    """Ingest every source of a file, one after the other, past those that fail; the register keeps what each came to."""
+    check(cat, "write", "intake")
     specs = load_sources(path) if isinstance(path, str | Path) else path
+    register.expect(cat, specs, file or (os.path.abspath(path) if isinstance(path, str | Path) else ""))
     results = [_one(cat, spec, progress) for spec in specs]
     if plugins("sketch"):  # they come with the compute room
         for result in results:  # when all are in, so that the first is compared with the last too
@@ -144,10 +148,17 @@ def ingest_sources(
             if found is not None and (held := held_dataset(cat, found)).rows:
                 result.near, result.mixes = held.share(held.near), held.share(held.mixes)
                 result.shared = dict(held.datasets.most_common())
+                register.keep_held(cat, result.name, held)
     return results
 
 
 def _one(cat: Catalog, spec: SourceSpec, progress: Any) -> SourceResult:
+    result = _delivered(cat, spec, progress)
+    register.note(cat, result)
+    return result
+
+
+def _delivered(cat: Catalog, spec: SourceSpec, progress: Any) -> SourceResult:
     held = cat.find(spec.name)
     before = held.rows if held else 0
     options = spec.model_dump(exclude={"name", "uri", "expectations"}, exclude_none=True)
