@@ -108,7 +108,7 @@ def sql(
 
     limit: rows kept; `truncated` and `note` say when there were more. None streams all of them, read as you go.
     memory: of DuckDB, which spills to disk beyond it. timeout: seconds until the query is stopped. params: for ? and $x.
-    texts: False leaves out every column that holds sample text, but of datasets whose owner consented (consent_llm).
+    texts: False leaves out every column that holds sample text, but of datasets (not raw ones) whose owner consented.
     """
     if limit is not None and limit < 0:
         raise BadInput(f"limit must not be negative, not {limit}")

@@ -61,6 +61,11 @@ class Dataset(SQLModel, table=True):
     created: str = Field(default_factory=now)
     dropped: str | None = None
 
+    @property
+    def text_may_leave(self) -> bool:
+        """Whether sample text may go to what is not on this machine: its owner consented, and it is not raw."""
+        return self.consent_llm and self.tier != "L0"
+
 
 class Version(SQLModel, table=True):
     """A published set of rows. Digest: order-independent sum of row hashes, columns excluded."""

@@ -87,7 +87,7 @@ class Request:
                 remedy = 'datasets are written "name" or "name@v3", system tables strata.name'
                 raise NotFound("table", name, known, remedy) from None
             raise
-        if not self.texts and not view.found.dataset.consent_llm:
+        if not self.texts and not view.found.dataset.text_may_leave:
             view, gone = withheld.without_text(self.cat, view)
             self.withheld.update((column, str(view.found.dataset.name)) for column in gone)
         held = f"scan_{len(self.views)}"

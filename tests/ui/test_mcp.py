@@ -276,7 +276,7 @@ def test_text_leaves_with_consent_of_the_server_or_of_the_owner(secret):
     assert all(row["t"] == f"The {SECRET}" for row in held["rows"])
     with secret.session() as session:
         dataset = session.exec(select(Dataset)).one()
-        dataset.consent_llm = True
+        dataset.consent_llm, dataset.tier = True, "L1"  # raw text never leaves
         session.add(dataset)
         session.commit()
     [held] = ask(build(secret), query)
@@ -289,7 +289,7 @@ def test_consent_of_the_dataset_opens_its_search(web):
     assert len(held["hits"]) == 3 and all("withheld" in row["text"] for row in held["hits"])
     with web.session() as session:
         dataset = session.exec(select(Dataset)).one()
-        dataset.consent_llm = True
+        dataset.consent_llm, dataset.tier = True, "L1"  # raw text never leaves
         session.add(dataset)
         session.commit()
     [held] = ask(build(web), found)

@@ -16,9 +16,9 @@ LONGEST = 64
 
 
 def consents(cat: Catalog, ref: str) -> bool:
-    """Whether a dataset's text may leave; a mix or an unknown name has given no consent."""
+    """Whether a dataset's text may leave; raw text never does, a mix or an unknown name has given no consent."""
     held = cat.find(ref.partition("@")[0])
-    return bool(held and held.consent_llm)
+    return bool(held and held.text_may_leave)
 
 
 def withheld(value: Any) -> Any:
@@ -33,7 +33,7 @@ def withheld(value: Any) -> Any:
 
 
 def length(text: str | None) -> str:
-    return f"[{len(text or '')} characters withheld: no consent to leave this machine]"
+    return f"[{len(text or '')} characters withheld: no consent to leave this machine, or raw]"
 
 
 def refuse_reading(cat: Catalog, source: str, where: str | None, selector: str | None, params: dict[str, Any]) -> None:
