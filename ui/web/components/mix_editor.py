@@ -63,7 +63,7 @@ def compose(cat: Catalog) -> None:
         st.text_area("Spec (YAML)", key="mix_spec", height=400)
         one, two, _ = st.columns([1, 1, 0.6], gap="small")
         look = one.button("Preview", width="stretch", help="It follows what you write when you leave the box.")
-        publish = two.button("Publish", type="primary", width="stretch")
+        publish = two.button("Publish", type="primary", width="stretch", **shell.writes())
     text = st.session_state["mix_spec"].strip() + "\n"
     with right:
         view = address.get("view", "preview")

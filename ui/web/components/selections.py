@@ -20,7 +20,7 @@ def save_form(cat: Catalog, ref: str, where: str) -> None:
         label = name.text_input("Name", key="selection_name", placeholder="good-pages")
         rule = missing.selectbox("Missing values", list(MISSING), format_func=MISSING.get, key="selection_missing")
         about = note.text_input("Note", key="selection_note", placeholder="why these rows")
-        asked = go.button("Save", width="stretch", disabled=not label.strip())
+        asked = go.button("Save", width="stretch", **shell.writes(disabled=not label.strip()))
         shell.show(
             h(
                 "div",

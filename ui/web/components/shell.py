@@ -60,10 +60,15 @@ def _own() -> Catalog:
     return _open(*(os.environ.get(name) for name in ("STRATA_HOME", "STRATA_DATABASE_URL", "STRATA_TABLES_URI")))
 
 
+def browser(cat: Catalog) -> str | None:
+    """What this browser holds since somebody signed in."""
+    return st.context.cookies.get(sessions.cookie_name(cat))
+
+
 def seen() -> sessions.Seen:
     """What is behind this browser, looked up anew: a sign-in may have ended since the last interaction."""
     cat = _own()
-    return sessions.behind(cat, st.context.cookies.get(sessions.cookie_name(cat)))
+    return sessions.behind(cat, browser(cat))
 
 
 def catalog() -> Catalog:
@@ -80,13 +85,19 @@ def catalog() -> Catalog:
 
 
 def barred(verb: str = "write") -> str:
-    """Why who looks at this page may not write (or propose, or administer); empty when they may.
-
-    For controls: st.button(..., disabled=bool(why := shell.barred()), help=why or None)."""
+    """Why who looks at this page may not write (or propose, or administer); empty when they may."""
     cat = catalog()
     if may(cat, verb):
         return ""
-    return f"{cat.settings.actor} may only {granted(cat)}; this needs a token with the right to {verb}"
+    return f"{cat.settings.actor} may only {granted(cat)}: this needs a token with the right to {verb}"
+
+
+def writes(verb: str = "write", *, disabled: bool = False, help: str | None = None) -> dict[str, Any]:
+    """Options of a control that changes something: st.button("Publish", **shell.writes(disabled=not name)).
+
+    It is disabled, and says why, for whoever may not."""
+    why = barred(verb)
+    return {"disabled": disabled or bool(why), "help": why or help}
 
 
 def place(cat: Catalog) -> str:

@@ -61,7 +61,7 @@ def _form(cat: Catalog, found: Resolved, held: Selector, stages: list[str]) -> N
     missing = boxes[5].selectbox("Missing values", list(MISSING), format_func=MISSING.get, key="choice_missing")
     where = st.text_input("Only rows where", key="choice_where", placeholder="SQL, optional")
     given = params.form([held], _columns(cat, found, held))
-    if st.button("Choose", type="primary", disabled=not label.strip(), key="choice_go"):
+    if st.button("Choose", type="primary", key="choice_go", **shell.writes(disabled=not label.strip())):
         with shell.guarded(), st.spinner("choosing …"):
             made = save_selection(cat, label.strip(), source, selector=held.name, budget=int(budget), unit=unit,
                                   params=given, where=where.strip() or None, missing=missing, seed=int(seed))  # fmt: skip

@@ -73,7 +73,7 @@ def prepare(cat: Catalog, found: Resolved, held: list[str]) -> None:
     shell.show(offers.steps(planned))
     shell.show(h("div", h("div", offers.total(planned), cls="sx-soft"), line))
     go, time, _ = st.columns([0.8, 1, 2], gap="small")
-    if go.button("Start", type="primary", disabled=not planned.todo, width="stretch"):
+    if go.button("Start", type="primary", width="stretch", **shell.writes(disabled=not planned.todo)):
         jobs_of(cat).append(jobs.start(cat, found.ref, command))
         st.rerun()
     about = "Runs each scorer on a few rows, writes nothing, and remembers the rate."
