@@ -9,15 +9,20 @@ if TYPE_CHECKING:
     from catalog.meta.models import Selection
 
 
-def save_selection(cat: Catalog, name: str, source: str, **asked: Any) -> Selection:
+def save_selection(cat: Catalog, name: str, source: str | None, **asked: Any) -> Selection:
     """Save a WHERE, or with `selector` what that method chooses within `budget`; the verb behind every face.
 
-    asked: where, missing, note; and with a selector budget, unit, params, tokens, seed; or stages, with seed and note.
-    None counts as not said.
+    asked: where, missing, note; and with a selector budget, unit, params, tokens, seed; or stages, with seed and note;
+    or query, a statement of SQL that names its source itself, with freeze, missing and note. None counts as not said.
     """
     from catalog.errors import BadInput
 
     given = {key: value for key, value in asked.items() if value is not None}
+    if "query" in given:
+        return _query(cat, name, source, given)
+    given.pop("freeze", None)
+    if not source:
+        raise BadInput("say once what to select from: --from DATASET, or --query SQL")
     selector = given.pop("selector", None)
     if "stages" in given:
         from flows.stages import select_stages
@@ -38,3 +43,17 @@ def save_selection(cat: Catalog, name: str, source: str, **asked: Any) -> Select
     if "budget" not in given:
         raise BadInput(f"selector {selector} chooses within a budget: --budget 1000 (--unit samples or tokens)")
     return select(cat, name, source, selector, given.pop("budget"), **given)
+
+
+def _query(cat: Catalog, name: str, source: str | None, given: dict[str, Any]) -> Selection:
+    """The rows of a statement; "@name" is a kept one."""
+    from catalog.errors import BadInput
+    from catalog.queries import saved_query
+    from flows.query_selections import select_query
+
+    query = given.pop("query")
+    if source or set(given) - {"freeze", "missing", "note"}:
+        raise BadInput(
+            "a query says itself what rows are meant: leave dataset, filter, selector and budget out beside it"
+        )
+    return select_query(cat, name, saved_query(cat, query[1:]).query if query.startswith("@") else query, **given)

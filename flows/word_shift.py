@@ -40,7 +40,7 @@ def word_shift(cat: Catalog, a: str, b: str, *, rows: int = ROWS, shown: int = 2
     texts = [_texts(cat, ref, rows) for ref in (a, b)]
     counts = [terms(side) for side in texts]
     words = [sum(count for term, count in held.items() if " " not in term) for held in counts]
-    found = shift(*counts)
+    found = shift(counts[0], counts[1])
     hashed = [np.bincount(features(BUCKETS, 2)(side)[0], minlength=BUCKETS) for side in texts]
     per = [1e6 / max(total, 1) for total in words]
 
@@ -63,7 +63,8 @@ def shift(a: Counter[str], b: Counter[str], prior: float = PRIOR) -> list[tuple[
     """(term, z), those that `a` has more of first; words and pairs each among their like."""
     out: list[tuple[str, float]] = []
     for pairs in (False, True):
-        out += _shift(*({t: n for t, n in side.items() if (" " in t) == pairs} for side in (a, b)), prior)
+        one, two = ({t: n for t, n in side.items() if (" " in t) == pairs} for side in (a, b))
+        out += _shift(one, two, prior)
     return sorted(out, key=lambda item: (-item[1], item[0]))
 
 

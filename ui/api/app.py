@@ -38,6 +38,7 @@ def create_app(cat: Catalog | None = None) -> FastAPI:
     """The application over one catalog; STRATA_HOME and friends say which when none is given."""
     from importlib.metadata import version
 
+    from ui.api.discovering import router as discovering
     from ui.api.mixing import router as mixing
     from ui.api.proposing import router as proposing
     from ui.api.reading import router as reading
@@ -52,6 +53,7 @@ def create_app(cat: Catalog | None = None) -> FastAPI:
     app.include_router(reading)
     app.include_router(writing)
     app.include_router(mixing)
+    app.include_router(discovering)
     app.include_router(proposing)
     app.add_exception_handler(StrataError, _strata_error)
     app.add_exception_handler(RequestValidationError, _bad_request)

@@ -78,10 +78,10 @@ class IngestRequest(Strict):
 
 
 class SelectionRequest(Strict):
-    """Rows for which `where` holds, or with `selector` what that method chooses within `budget`."""
+    """Rows for which `where` holds, or with `selector` what that method chooses within `budget`, or those of a `query`."""
 
     name: str
-    dataset: str = Field(description="a dataset, or for a selector also a saved selection")
+    dataset: str | None = Field(None, description="a dataset, or for a selector also a saved selection")
     where: str | None = None
     missing: Literal["error", "drop", "keep"] = "error"
     note: str = ""
@@ -92,6 +92,8 @@ class SelectionRequest(Strict):
     tokens: str | None = Field(None, description="column that counts tokens")
     seed: int | None = None
     stages: list[dict[str, Any]] | None = Field(None, description="several selectors and filters in sequence")
+    query: str | None = Field(None, description="SELECT ... FROM one dataset WHERE ..., or @name of a kept query")
+    freeze: bool | None = Field(None, description="with query: exactly the rows of its sample_id column")
 
 
 class RetractRequest(Strict):

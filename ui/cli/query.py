@@ -157,7 +157,10 @@ def confounds(
 
 
 def sql(
-    query: Annotated[str, typer.Argument(metavar="SQL", help="One read-only statement.")],
+    query: Annotated[str, typer.Argument(metavar="[SQL]", help="One read-only statement.")] = "",
+    saved: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Run the query that is kept by this name; see `strata queries`.")
+    ] = None,
     format: Annotated[str, typer.Option(metavar="table|json|csv|arrow", help="How to print the result.")] = "table",
     limit: Annotated[
         int, typer.Option(metavar="N", min=0, help="At most N rows; a note says when more were cut. 0: all of them.")
@@ -171,11 +174,16 @@ def sql(
     Example: strata sql "SELECT language, count(*) FROM web GROUP BY 1 ORDER BY 2 DESC"
     """
     from catalog.errors import BadInput
+    from catalog.queries import saved_query
 
+    if bool(query) == bool(saved):
+        raise BadInput('say once what to run: a statement, or --saved NAME; for example strata sql "SHOW TABLES"')
     form = "json" if json else format
     if form not in ("table", "json", "csv", "arrow"):
         raise BadInput(f"--format {form!r} is not one of table, json, csv, arrow")
-    result = opened().sql(query, limit=limit or None, timeout=timeout, memory=memory)
+    cat = opened()
+    query = saved_query(cat, saved).query if saved else query
+    result = cat.sql(query, limit=limit or None, timeout=timeout, memory=memory)
     if form == "table":
         rows = [{name: _short(value) for name, value in row.items()} for row in result.rows()]
         table(rows, result.columns, empty="no rows", as_named=True)

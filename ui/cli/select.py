@@ -63,6 +63,13 @@ def save(
         str, typer.Option(metavar="error|drop|keep", help="What a row without a value means.")
     ] = "error",
     note: Annotated[str, typer.Option(help="Why it exists.")] = "",
+    query: Annotated[
+        str | None,
+        typer.Option("--query", metavar="SQL", help="A statement whose rows are meant, or @NAME of a kept one."),
+    ] = None,
+    freeze: Annotated[
+        bool, typer.Option("--freeze", help="With --query: exactly the rows of its sample_id column, not its WHERE.")
+    ] = False,
     stages: Annotated[
         str | None, typer.Option(metavar="FILE", help="Recipe: several selectors and filters in sequence, as YAML.")
     ] = None,
@@ -74,13 +81,14 @@ def save(
 
     Example: strata select save good web --where "quality > 0.7" --missing drop
              strata select save best --from web --selector topk --by quality --budget 1000
+             strata select save top --query "SELECT sample_id FROM web ORDER BY chars DESC LIMIT 100" --freeze
     """
     from catalog.errors import BadInput
     from ui.selecting import described, save_selection
 
     source = from_ or dataset
-    if source is None or (from_ and dataset and from_ != dataset):
-        raise BadInput("say once what to select from: --from DATASET")
+    if (source is None and not query) or (from_ and dataset and from_ != dataset):
+        raise BadInput("say once what to select from: --from DATASET, or --query SQL")
     given = {**({"by": by} if by else {}), **pairs(param or [], "--param")}
     chooses = {"unit": unit, "tokens": tokens, "seed": seed} if selector else {}
     if stages:
@@ -88,6 +96,8 @@ def save(
 
         chooses = {"stages": read_stages(stages), "seed": seed}
     cat = opened()
+    if query or freeze:
+        chooses |= {"query": query, "freeze": freeze or None}
     made = save_selection(cat, name, source, selector=selector, where=where, budget=budget, missing=missing, note=note,
                           params=given or None, **chooses)  # fmt: skip
     held = described(cat, f"{made.name}@v{made.version}")
@@ -127,6 +137,9 @@ def _show(held: dict[str, Any]) -> None:
     report = held.get("report")
     facts({key: value for key, value in held.items() if key != "report"})
     if not report:
+        return
+    if "budget" not in report:  # the rows of a query
+        facts({"frozen from": report["recipe"].get("query"), "read": report["recipe"].get("dataset")})
         return
     recipe, rows, budget = report["recipe"], report["rows"], report["budget"]
     facts({

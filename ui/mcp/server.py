@@ -22,7 +22,7 @@ from catalog.access import check
 from catalog.errors import StrataError
 from catalog.query.withheld import refuse_text
 from ui.api.tokens import catalog_for, holder
-from ui.mcp import mixing
+from ui.mcp import discovering, mixing
 from ui.mcp.consent import consents, length, refuse_reading, withheld
 from ui.querying import search_hits
 from ui.shapes import dataset_row, plain, plan_rows, run_row, scorer_row
@@ -75,6 +75,7 @@ def build(cat: Catalog, *, texts: bool = False, auth: TokenVerifier | None = Non
     _selections(tool, who, texts)
     _queries(tool, who, texts)
     mixing.register(tool, who, texts)
+    discovering.register(tool, who, texts)
     return server
 
 

@@ -89,6 +89,10 @@ def _shown(held: dict[str, Any]) -> Markup:
     report = held.get("report")
     if not report:
         return h("div", h("div", held["selection"], cls="sx-name"), facts(items, large=1), cls="sx-stack")
+    if "budget" not in report:
+        query = h("pre", report["recipe"].get("query"), cls="sx-pre")
+        head = h("div", h("div", held["selection"], cls="sx-name"), facts(items, large=1), cls="sx-stack")
+        return h("div", head, panel("Frozen from the rows of this query", query), cls="sx-stack")
     recipe, budget, overlap = report["recipe"], report["budget"], report["overlap"]
     items += [
         ("method", f"{recipe['selector']}, seed {recipe['seed']}"),
