@@ -35,6 +35,7 @@ VIEWS = {
     "flows": "/flows?dataset=web&scorer=langid",
     "sql": "/sql?q=SELECT+source,count(*)+AS+rows+FROM+web+GROUP+BY+1",
     "mixes": "/mixes",
+    "incidents": "/incidents?q=blend",
     "history": "/mixes?tab=history",
     "editor": "/mixes?mix=new",
     "what_if": "/mixes?mix=new&view=weights",

@@ -14,7 +14,9 @@ import streamlit as st
 VIEWS = {
     "": "views/home.py",
     "dataset": "views/dataset.py",
+    "grade": "views/grade.py",
     "flows": "views/flows.py",
+    "incidents": "views/incidents.py",
     "sql": "views/sql.py",
     "mixes": "views/mixes.py",
 }

@@ -84,7 +84,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   };
   root.onclick = send;
   root.onkeydown = (event) => {
-    if (event.key === "Enter" && event.target.matches("[data-act]")) send(event);
+    const role = event.target.getAttribute("role");  // a link opens with Enter alone
+    const asks = event.key === "Enter" || (event.key === " " && (role === "button" || role === "checkbox"));
+    if (asks && event.target.matches("[data-act]")) send(event);
   };
 }
 """
