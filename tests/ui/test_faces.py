@@ -63,9 +63,10 @@ VERBS: dict[str, Verb] = {
     "rename": ("POST /datasets/{name}/rename", "", PEOPLE),
     "drop": ("DELETE /datasets/{name}", "", PEOPLE),
     "retract": ("POST /retract", "retract_reach", "over MCP the dry run alone: " + PEOPLE),
-    "propose": ("POST /proposals", "", DECIDES),
-    "proposals list": ("GET /proposals", "", DECIDES),
-    "proposals show": ("GET /proposals/{proposal}", "", DECIDES),
+    "ask": ("", "", "a conversation: whoever speaks HTTP or MCP to the catalog brings a language model of their own"),
+    "propose": ("POST /proposals", "propose", ""),
+    "proposals list": ("GET /proposals", "proposals", ""),
+    "proposals show": ("GET /proposals/{proposal}", "proposal", ""),
     "proposals edit": ("POST /proposals/{proposal}/edit", "", DECIDES),
     "proposals approve": ("POST /proposals/{proposal}/approve", "", DECIDES),
     "proposals reject": ("POST /proposals/{proposal}/reject", "", DECIDES),
@@ -85,12 +86,14 @@ VERBS: dict[str, Verb] = {
     "weights draw": ("", "", FILES),
     "weights learn": ("", "", FILES),
     "endpoint add": ("", "", PAYS),
-    "endpoint list": ("", "", PAYS),
+    "endpoint list": ("", "endpoints", PAYS),
     "endpoint remove": ("", "", PAYS),
     "endpoint export": ("", "", FILES),
     "endpoint import": ("", "", FILES),
+    "endpoint batches": ("", "", PAYS),
+    "endpoint cancel": ("", "", PAYS),
     "budget set": ("", "", PAYS),
-    "budget list": ("", "", PAYS),
+    "budget list": ("", "budgets", PAYS),
     "grade create": ("", "", GRADES),
     "grade list": ("", "", GRADES),
     "grade work": ("", "", GRADES),
@@ -149,7 +152,7 @@ VERBS: dict[str, Verb] = {
 BESIDE = {"GET /health", "GET /proposals/verbs", "POST /support", "GET /sets/{ref}/panel", "GET /datasets/{name}/indexes",
           "GET /mixes/{ref}/ledger"}  # fmt: skip
 """Routes that are a part of a command: `compare`, `trace`, `index` and `ledger show` print the same."""
-TOOLS_BESIDE = {"support", "panel", "ledgers"}
+TOOLS_BESIDE = {"support", "panel", "ledgers", "proposable"}
 
 
 def test_every_command_stands_in_the_table():

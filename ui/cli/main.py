@@ -17,6 +17,8 @@ import typer
 
 from ui.cli import (
     admin,
+    ask,
+    attribute,
     clusters,
     compare,
     discover,
@@ -60,7 +62,7 @@ PANELS: dict[str, list[tuple[str, Callable[..., Any]]]] = {
     "Data in": [("init", admin.init), ("ingest", ingest.ingest)],
     "Look": [
         ("datasets", query.datasets), ("show", query.show), ("card", history.card), ("lineage", history.lineage),
-        ("trace", history.trace), ("diff", history.diff), ("compare", compare.compare), ("clusters", clusters.clusters), ("sql", query.sql), ("search", query.search), ("discover", discover.discover),
+        ("trace", history.trace), ("attribute", attribute.attribute), ("diff", history.diff), ("compare", compare.compare), ("clusters", clusters.clusters), ("sql", query.sql), ("search", query.search), ("discover", discover.discover), ("ask", ask.ask),
         ("explore", query.explore), ("confounds", query.confounds), ("estimate", estimate.estimate),
         ("index", query.index),
     ],
@@ -90,7 +92,7 @@ GROUPS: list[tuple[str, str, str, list[tuple[str, Callable[..., Any]]]]] = [
     ("Compute", "weights", "Weights of several scores, learned from trials.",
      [("draw", weights.draw), ("learn", weights.learn)]),
     ("Compute", "endpoint", "Language models that judges and agents may ask.",
-     [("add", endpoint.add), ("list", endpoint.list_endpoints), ("remove", endpoint.remove), ("export", endpoint.export), ("import", endpoint.import_)]),
+     [("add", endpoint.add), ("list", endpoint.list_endpoints), ("remove", endpoint.remove), ("export", endpoint.export), ("import", endpoint.import_), ("batches", endpoint.list_batches), ("cancel", endpoint.cancel)]),
     ("Compute", "budget", "What may be spent on endpoints.",
      [("set", endpoint.budget_set), ("list", endpoint.budget_list)]),
     ("Compute", "grade", "People grade samples, blind to one another.",
