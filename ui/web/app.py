@@ -18,6 +18,7 @@ if __name__ == "__main__":  # not where a spawned process imports the main modul
             st.Page("views/home.py", title="Catalog", url_path="", default=True),
             st.Page("views/dataset.py", title="Dataset", url_path="dataset"),
             st.Page("views/grade.py", title="Grade", url_path="grade"),
+            st.Page("views/grade.py", title="Grade", url_path="grade"),
             st.Page("views/flows.py", title="Flows", url_path="flows"),
             st.Page("views/incidents.py", title="Incidents", url_path="incidents"),
             st.Page("views/sql.py", title="SQL", url_path="sql"),

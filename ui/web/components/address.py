@@ -15,6 +15,7 @@ VIEWS = {
     "": "views/home.py",
     "dataset": "views/dataset.py",
     "grade": "views/grade.py",
+    "grade": "views/grade.py",
     "flows": "views/flows.py",
     "incidents": "views/incidents.py",
     "sql": "views/sql.py",
