@@ -164,5 +164,5 @@ def view_of(
         "item": slot.id, "campaign": campaign.name, "grader": slot.grader, "expires": slot.expires,
         "kind": campaign.kind, "target": campaign.target, "sample_kind": dataset.kind, "samples": shown, "about": campaign.rubric.get("about", ""),
         "questions": questions(campaign.rubric), "mine": [{"target": g.target, "name": g.name, "value": g.value} for g in mine],
-        "suggestions": said,
+        "suggestions": said, "reveal": campaign.recipe.get("reveal"),
     }  # fmt: skip
