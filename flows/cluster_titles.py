@@ -42,7 +42,7 @@ def cluster_titles(
             own = batch[column]
             if not pa.types.is_integer(own.type):
                 raise BadInput(f"column {column} of {ref} holds {own.type}, not cluster numbers; name another column")
-            rows.update(own.drop_null().to_pylist())
+            rows.update({item["values"]: item["counts"] for item in own.drop_null().value_counts().to_pylist()})
             batch = batch.filter(pa.array(id_words(batch["sample_id"])[:, 1] <= drawn))
             for cluster, text in zip(batch[column].to_pylist(), batch["text"].to_pylist()):
                 if cluster is None or not text:
@@ -97,7 +97,8 @@ def class_tf_idf(counts: dict[int, Counter]) -> dict[int, dict[str, float]]:
     for held in counts.values():
         everywhere.update(held)
     mean = everywhere.total() / max(len(counts), 1)
+    totals = {cluster: held.total() for cluster, held in counts.items()}
     return {
-        cluster: {word: n / held.total() * math.log(1 + mean / everywhere[word]) for word, n in held.items()}
+        cluster: {word: n / totals[cluster] * math.log(1 + mean / everywhere[word]) for word, n in held.items()}
         for cluster, held in counts.items()
     }

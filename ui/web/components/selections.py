@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from catalog import Catalog
+from catalog.catalog import Resolved
 from catalog.selections import save
 from ui.web.components import shell
 from ui.web.components.figures import count
@@ -43,3 +44,16 @@ def save_form(cat: Catalog, ref: str, where: str) -> None:
                     **link("dataset", ref=ref, tab="samples", where=where, missing=rule if rule != "error" else None),
                 )
                 live(shell.note(h("span", said, look)), "saved")
+
+
+def save_outline(cat: Catalog, found: Resolved, where: str, words: str) -> None:
+    """Name what was chosen on a map. The selection keeps the WHERE alone, which says the same at any time."""
+    label = st.text_input("Name of the selection", key="outline_name", placeholder="odd-corner")
+    about = st.text_input("Note", key="outline_note", placeholder="why these rows")
+    if st.button("Save as a selection", type="primary", width="stretch", **shell.writes(disabled=not label.strip())):
+        with shell.guarded():
+            made = save(cat, label.strip(), found.dataset.name if found.number == found.dataset.head else found.ref, where,
+                        missing="drop", note=f"{about.strip()} ({words})".strip())  # fmt: skip
+            look = link("dataset", ref=found.dataset.name, tab="select", selection=f"{made.name}@v{made.version}")
+            said = h("span", f"Saved {made.name}@v{made.version}. ", h("a", "Open it", cls="sx-link", **look))
+            live(shell.note(said, "ok"), "outline_saved")

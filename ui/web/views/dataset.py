@@ -1,4 +1,4 @@
-"""One dataset: its head, and tabs for the card, samples, columns, clusters, filters to try, selections, versions and lineage."""
+"""One dataset: its head, and tabs for the card, samples, columns, clusters, the map, filters to try, selections, versions and lineage."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ui.web.components.markup import Markup, h, link, live
 from ui.web.components.parts import chip, facts, licence_chips, tabs, tier
 from ui.web.queries.overview import UNKNOWN, token_total
 
-TABS = ("card", "samples", "columns", "clusters", "explore", "select", "versions", "lineage")
+TABS = ("card", "samples", "columns", "clusters", "map", "explore", "select", "versions", "lineage")
 
 
 def named(cat: Catalog) -> Resolved | None:
@@ -133,6 +133,7 @@ def page() -> None:
         "samples": "Samples",
         "columns": ("Columns", len(cat.columns(found.dataset.name))),
         "clusters": "Clusters",
+        "map": "Map",
         "explore": "Explore",
         "select": "Select",
         "versions": ("Versions", found.dataset.head),
