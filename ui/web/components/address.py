@@ -15,9 +15,9 @@ VIEWS = {
     "": "views/home.py",
     "dataset": "views/dataset.py",
     "grade": "views/grade.py",
-    "grade": "views/grade.py",
     "flows": "views/flows.py",
     "incidents": "views/incidents.py",
+    "intake": "views/intake.py",
     "sql": "views/sql.py",
     "mixes": "views/mixes.py",
 }
