@@ -10,10 +10,11 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from catalog import Catalog
-from catalog.testing import sentences, write_jsonl
+from catalog.testing import attach_columns, sentences, write_jsonl
 from flows import score
 
 pytestmark = [
@@ -32,6 +33,7 @@ VIEWS = {
     "samples": "/dataset?ref=web&tab=samples",
     "columns": "/dataset?ref=web&tab=columns&column=word_count",
     "lineage": "/dataset?ref=web&tab=lineage",
+    "map": "/dataset?ref=web&tab=map",
     "flows": "/flows?dataset=web&scorer=langid",
     "sql": "/sql?q=SELECT+source,count(*)+AS+rows+FROM+web+GROUP+BY+1",
     "mixes": "/mixes",
@@ -49,6 +51,8 @@ def address(tmp_path_factory) -> Iterator[str]:
     cat = Catalog.open(folder / "home")
     cat.ingest([write_jsonl(folder / "web.jsonl", [EVIL, *sentences(60)])], "web", licence="MIT")
     score(cat, "web", ["gopher_quality"])
+    places = np.random.default_rng(0).standard_normal((2, 61)).astype(np.float32)
+    attach_columns(cat, "web", {"pca_x": places[0], "pca_y": places[1]}, scorer="map_pca")
     cat.publish_mix({"name": "blend", "parts": [{"dataset": "web"}]})
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -174,3 +178,22 @@ def test_a_preview_follows_what_is_written_and_a_mistake_is_one_line(page, addre
     page.click("nav.sx-tabs >> text=Preview")
     page.wait_for_selector("[role=alert] >> text=is short of 778 samples")
     assert page.locator("[role=alert].sx-note").count() == 1
+
+
+def test_a_lasso_on_the_map_is_counted_and_stays_in_the_address(page, address):
+    settled(page, address + "/dataset?ref=web&tab=map")
+    page.click(".sx-map [data-mode=lasso]")
+    box = page.locator(".sx-map canvas").bounding_box()
+    corners = [(0.3, 0.2), (0.7, 0.2), (0.75, 0.8), (0.25, 0.8), (0.3, 0.22)]
+    for at, (x, y) in enumerate(corners):
+        page.mouse.move(box["x"] + x * box["width"], box["y"] + y * box["height"], steps=4)
+        if not at:
+            page.mouse.down()
+    page.mouse.up()
+    page.wait_for_function("location.search.includes('poly=')")
+    page.wait_for_selector("text=an outline of")
+    page.locator(".sx-map canvas").focus()
+    page.keyboard.press("+")
+    page.wait_for_function("location.search.includes('view=') && location.search.includes('poly=')")
+    page.keyboard.press("0")
+    page.wait_for_function("!location.search.includes('view=')")
