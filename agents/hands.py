@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from catalog.access import RANK, granted_to
+from catalog.access import RANK, granted
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -20,5 +20,5 @@ def as_agent(cat: Catalog, agent: str) -> Catalog:
     from catalog.catalog import Catalog
 
     own = Catalog(replace(cat.settings, actor=f"{cat.settings.actor} (agent {agent})"))
-    own.grant = min(granted_to(cat), "propose", key=RANK.__getitem__)
+    own.grant = min(granted(cat), "propose", key=RANK.__getitem__)
     return own

@@ -19,8 +19,8 @@ RANK = {"read": 0, "propose": 1, "write": 2, "admin": 3}
 
 
 def granted(cat: Catalog) -> str:
-    """The most that the actor of a catalog may do."""
-    held = getattr(cat, "grant", None) or os.environ.get("STRATA_GRANT", "admin")
+    """The most that the actor of a catalog may do: read, propose, write or admin."""
+    held = cat.grant or os.environ.get("STRATA_GRANT", "admin")
     if held not in RANK:
         raise BadInput(f"STRATA_GRANT={held!r} is not one of {', '.join(RANK)}")
     return held
@@ -29,14 +29,6 @@ def granted(cat: Catalog) -> str:
 def may(cat: Catalog, verb: str) -> bool:
     """Whether the actor may do a verb. For what is shown: what is done goes through `check`."""
     return RANK[granted(cat)] >= RANK[verb]
-
-
-def granted_to(cat: Catalog) -> str:
-    """What the caller may do: read, propose, write or admin."""
-    granted = cat.grant or os.environ.get("STRATA_GRANT", "admin")
-    if granted not in RANK:
-        raise BadInput(f"STRATA_GRANT={granted!r} is not one of {', '.join(RANK)}")
-    return granted
 
 
 def check(cat: Catalog, verb: str, target: str) -> None:

@@ -25,6 +25,8 @@ SAMPLES = "streams sample text, for which there is the HTTP face and the library
 PAYS = "whom a team pays, and how much at most, is set at the command line by whoever answers for it"
 GRADES = "people grade by name at the command line; the other faces do not offer it yet"
 DECIDES = "over MCP assistants propose; deciding stays with people"
+ASKED = "a receipt says who asked for what to be taken out, which stays with people"
+SOURCES = "over MCP: `datasets` and `card`; reasons of failures quote the files"
 PLAIN = "over MCP: figures that `show` and `sql` give"
 
 Verb = tuple[str, str, str]
@@ -64,6 +66,18 @@ VERBS: dict[str, Verb] = {
     "drop": ("DELETE /datasets/{name}", "", PEOPLE),
     "retract": ("POST /retract", "retract_reach", "over MCP the dry run alone: " + PEOPLE),
     "ask": ("", "", "a conversation: whoever speaks HTTP or MCP to the catalog brings a language model of their own"),
+    "incident": ("POST /incidents", "", SAMPLES),
+    "receipts list": ("GET /receipts", "", ASKED),
+    "receipts show": ("GET /receipts/{run}", "", ASKED),
+    "intake list": ("GET /intake", "", SOURCES),
+    "intake verify": ("POST /intake/verify", "", DECIDES),
+    "intake accept": ("POST /intake/accept", "", DECIDES),
+    "intake check": ("POST /intake/{name}/check", "", PEOPLE),
+    "intake score": ("", "", LONG),
+    "intake promote": ("POST /intake/promote", "", "over MCP: `propose` with promote"),
+    "intake approve": ("POST /intake/approve", "", DECIDES),
+    "intake again": ("", "", LONG),
+    "intake forget": ("DELETE /intake/{name}", "", PEOPLE),
     "propose": ("POST /proposals", "propose", ""),
     "proposals list": ("GET /proposals", "proposals", ""),
     "proposals show": ("GET /proposals/{proposal}", "proposal", ""),

@@ -23,7 +23,7 @@ from flows import score
 from ui.api.tokens import create
 from ui.mcp.server import LocalTokens, build
 
-WRITING = ["select", "mix_publish", "mix_revise", "trial_add"]
+WRITING = ["select", "mix_publish", "mix_revise", "trial_add", "propose"]
 
 
 @pytest.fixture
