@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from catalog.errors import NotFound, StrataError
 from catalog.ingest.register import WAITING, Source, sources, stated
 
 if TYPE_CHECKING:
@@ -91,7 +93,7 @@ def _promotion(source: Source) -> tuple[str, str, str]:
     assert dataset is not None
     if any(child.parent == f"{name}@v{dataset.head}" for child in source.children) or dataset.tier != "L0":
         return "in", "nothing", ""
-    if missing := [scorer for scorer in needed(dataset.kind) if scorer not in source.scorers]:
+    if missing := missing_scorers(source):
         more = f" and {len(missing) - 2} more" if len(missing) > 3 else ""
         shown = missing[:2] if more else missing
         return "score", f"score {', '.join(shown)}{more}", f"strata score {name} {' '.join(missing)}"
@@ -99,6 +101,11 @@ def _promotion(source: Source) -> tuple[str, str, str]:
         return "in", "nothing: no recipe for its kind", ""
     again = " again" if source.children else ""
     return "ready", f"promote{again} to L1", f"strata promote {name} --to L1"
+
+
+def missing_scorers(source: Source) -> list[str]:
+    """What the recipe to L1 reads and no whole run has computed yet."""
+    return [scorer for scorer in needed(source.dataset.kind) if scorer not in source.scorers] if source.dataset else []
 
 
 @cache
@@ -109,3 +116,53 @@ def needed(kind: str) -> tuple[str, ...]:
 
     name = DEFAULT_RECIPES.get((kind, "L1"))
     return tuple(item.scorer for item in load_recipe(name).scores) if name else ()
+
+
+def score_missing(cat: Catalog, names: Sequence[str], show: Any = None) -> dict[str, list[str]]:
+    """Compute what the recipe to L1 reads of each source, so that its dry run can be shown; by source, the scorers that ran."""
+    from flows import score
+
+    known = {source.name: source for source in sources(cat)}
+    done: dict[str, list[str]] = {}
+    for name in names:
+        if name not in known or known[name].dataset is None:
+            raise NotFound("source that is in", name, known, "see `strata intake list`")
+        done[name] = missing_scorers(known[name])
+    for name, scorers in done.items():
+        if scorers:
+            score(cat, name, scorers, show=show)
+    return done
+
+
+def propose_promotion(cat: Catalog, names: Sequence[str]) -> list[dict[str, Any]]:
+    """A proposal for each source to become L1, with the effect of its dry run; one that is refused says why."""
+    from agents.proposals import proposals, propose
+
+    open_ = {held.args.get("ref"): held for held in proposals(cat, "open") if held.verb == "promote"}
+    made = []
+    for name in names:
+        try:
+            held = open_.get(name) or propose(cat, "promote", {"ref": name, "to": "L1"}, title=f"{name} to L1")
+            made.append(
+                {"source": name, "proposal": held.id, "seen": held.seen, "effect": held.effect["summary"], "why": ""}
+            )
+        except StrataError as error:
+            made.append({"source": name, "proposal": None, "seen": None, "effect": "", "why": error.message})
+    return made
+
+
+def approve_many(cat: Catalog, given: Sequence[str], show: Any = None) -> list[dict[str, Any]]:
+    """Approve proposals one after the other, past those that are refused. given: ids, or "id:digits of the look"."""
+    from agents.proposals import approve
+
+    done = []
+    for at, one in enumerate(given, 1):
+        proposal, _, seen = one.partition(":")
+        try:
+            held = approve(cat, proposal, seen=seen or None)
+            done.append({"proposal": held.id, "title": held.title, "status": held.status, "why": ""})
+        except StrataError as error:
+            done.append({"proposal": proposal, "title": "", "status": "refused", "why": error.message})
+        if show:
+            show(at, len(given), "proposals")
+    return done

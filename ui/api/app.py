@@ -39,6 +39,7 @@ def create_app(cat: Catalog | None = None) -> FastAPI:
     from importlib.metadata import version
 
     from ui.api.discovering import router as discovering
+    from ui.api.intake import router as intake
     from ui.api.mixing import router as mixing
     from ui.api.proposing import router as proposing
     from ui.api.reading import router as reading
@@ -53,6 +54,7 @@ def create_app(cat: Catalog | None = None) -> FastAPI:
     app.include_router(reading)
     app.include_router(writing)
     app.include_router(mixing)
+    app.include_router(intake)
     app.include_router(discovering)
     app.include_router(proposing)
     app.add_exception_handler(StrataError, _strata_error)

@@ -129,7 +129,7 @@ def retract(
             receipt.write_text(dumps(held, indent=2, default=str) + "\n", "utf-8")
         except OSError as error:
             raise BadInput(
-                f"the receipt cannot be written to {receipt}: {error.strerror}; it is in `strata runs show`"
+                f"the receipt cannot be written to {receipt}: {error.strerror}; `strata receipts show` has it"
             ) from None
 
     def human() -> None:

@@ -22,6 +22,7 @@ if __name__ == "__main__":  # not where a spawned process imports the main modul
             st.Page("views/intake.py", title="Intake", url_path="intake"),
             st.Page("views/incidents.py", title="Incidents", url_path="incidents"),
             st.Page("views/sql.py", title="SQL", url_path="sql"),
+            st.Page("views/assistant.py", title="Assistant", url_path="assistant"),
             st.Page("views/mixes.py", title="Mixes", url_path="mixes"),
         ],
         position="top",

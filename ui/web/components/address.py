@@ -19,6 +19,7 @@ VIEWS = {
     "incidents": "views/incidents.py",
     "intake": "views/intake.py",
     "sql": "views/sql.py",
+    "assistant": "views/assistant.py",
     "mixes": "views/mixes.py",
 }
 """Path in the address -> page script."""
