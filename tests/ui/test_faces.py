@@ -23,7 +23,7 @@ PEOPLE = "changes what is there, which over MCP stays with people"
 KEYS = "a private key never travels"
 SAMPLES = "streams sample text, for which there is the HTTP face and the library"
 PAYS = "whom a team pays, and how much at most, is set at the command line by whoever answers for it"
-GRADES = "people grade by name at the command line; the other faces do not offer it yet"
+GRADES = "grading stays with people: an assistant reads how it goes"
 DECIDES = "over MCP assistants propose; deciding stays with people"
 ASKED = "a receipt says who asked for what to be taken out, which stays with people"
 SOURCES = "over MCP: `datasets` and `card`; reasons of failures quote the files"
@@ -108,22 +108,23 @@ VERBS: dict[str, Verb] = {
     "endpoint cancel": ("", "", PAYS),
     "budget set": ("", "", PAYS),
     "budget list": ("", "budgets", PAYS),
-    "grade create": ("", "", GRADES),
-    "grade list": ("", "", GRADES),
-    "grade work": ("", "", GRADES),
-    "grade next": ("", "", GRADES),
-    "grade put": ("", "", GRADES),
-    "grade skip": ("", "", GRADES),
-    "grade undo": ("", "", GRADES),
-    "grade plant": ("", "", GRADES),
-    "grade status": ("", "", GRADES),
-    "grade agree": ("", "", GRADES),
-    "grade compare": ("", "", GRADES),
-    "grade conflicts": ("", "", GRADES),
-    "grade adjudicate": ("", "", GRADES),
-    "grade export": ("", "", GRADES),
-    "grade publish": ("", "", GRADES),
-    "grade close": ("", "", GRADES),
+    "grade create": ("POST /campaigns", "", GRADES),
+    "grade list": ("GET /campaigns", "grade_campaigns", ""),
+    "grade work": ("", "", "asks at a terminal; elsewhere the same by next and put"),
+    "grade next": ("POST /campaigns/{name}/next", "", GRADES),
+    "grade put": ("POST /items/{item}/grade", "", GRADES),
+    "grade skip": ("POST /items/{item}/skip", "", GRADES),
+    "grade undo": ("POST /campaigns/{name}/undo", "", GRADES),
+    "grade plant": ("POST /campaigns/{name}/plant", "", GRADES),
+    "grade status": ("GET /campaigns/{name}", "grade_status", ""),
+    "grade agree": ("GET /campaigns/{name}/agreement", "grade_agreement", ""),
+    "grade compare": ("GET /campaigns/{name}/compare/{column}", "grade_compare", ""),
+    "grade conflicts": ("GET /campaigns/{name}/conflicts", "grade_conflicts", ""),
+    "grade adjudicate": ("POST /campaigns/{name}/settle", "", GRADES),
+    "grade export": ("GET /campaigns/{name}/grades", "", GRADES),
+    "grade publish": ("POST /campaigns/{name}/publish", "", GRADES),
+    "grade close": ("POST /campaigns/{name}/close", "", GRADES),
+    "grade bulk": ("POST /campaigns/{name}/bulk", "", GRADES),
     "mix weights": ("POST /mixes/weights", "mix_weights", ""),
     "mix split": ("POST /mixes/split", "mix_split", ""),
     "mix publish": ("POST /mixes", "mix_publish", ""),
@@ -164,8 +165,9 @@ VERBS: dict[str, Verb] = {
     "token revoke": ("", "", HERE),
 }
 BESIDE = {"GET /health", "GET /proposals/verbs", "POST /support", "GET /sets/{ref}/panel", "GET /datasets/{name}/indexes",
-          "GET /mixes/{ref}/ledger"}  # fmt: skip
-"""Routes that are a part of a command: `compare`, `trace`, `index` and `ledger show` print the same."""
+          "GET /mixes/{ref}/ledger", "GET /items/{item}", "GET /campaigns/{name}/bulk",
+          "POST /campaigns/{name}/bulk/{act}/undo"}  # fmt: skip
+"""Routes that are a part of a command: `compare`, `trace`, `index`, `ledger show` and `grade bulk` print the same."""
 TOOLS_BESIDE = {"support", "panel", "ledgers", "proposable"}
 
 

@@ -39,6 +39,7 @@ def create_app(cat: Catalog | None = None) -> FastAPI:
     from importlib.metadata import version
 
     from ui.api.discovering import router as discovering
+    from ui.api.grading import router as grading
     from ui.api.intake import router as intake
     from ui.api.mixing import router as mixing
     from ui.api.proposing import router as proposing
@@ -56,6 +57,7 @@ def create_app(cat: Catalog | None = None) -> FastAPI:
     app.include_router(mixing)
     app.include_router(intake)
     app.include_router(discovering)
+    app.include_router(grading)
     app.include_router(proposing)
     app.add_exception_handler(StrataError, _strata_error)
     app.add_exception_handler(RequestValidationError, _bad_request)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from ui.cli.output import Json, emit, facts, note, number, opened, table
+from ui.grading import PLAIN, agreement, campaign_row
 
 Name = Annotated[str, typer.Argument(metavar="CAMPAIGN", help="Campaign.")]
 Item = Annotated[str, typer.Argument(metavar="ITEM", help="Handle that `strata grade next` gave.")]
@@ -39,6 +40,13 @@ def create(
     ] = "error",
     gold_every: Annotated[int, typer.Option("--gold-every", min=0, help="A planted item after so many others.")] = 0,
     hold: Annotated[float, typer.Option(help="Minutes until a taken item goes to somebody else.")] = 30.0,
+    suggest: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=COLUMN", help="Column that holds what a model said; repeat for more."),
+    ] = None,
+    reveal: Annotated[
+        str, typer.Option(metavar="after|before", help="Shown after the own grade, or before.")
+    ] = "after",
     seed: Seed = 0,
     remark: Annotated[str, typer.Option("--note", help="Why it exists.")] = "",
     json: Json = False,
@@ -57,7 +65,7 @@ def create(
     made = grades.create(
         opened(), name, source, _rubric(rubric), graders=graders, order=order, columns=by, threshold=threshold, items=items,
         pairs=pairs, target=target, where=where, missing=missing, gold_every=gold_every, hold=hold * 60, seed=seed,
-        note=remark,
+        suggest={key: str(value) for key, value in _read(suggest or []).items()} or None, reveal=reveal, note=remark,
     )  # fmt: skip
     body = {
         "campaign": made.name, "ref": made.ref, "items": made.items, "graders": made.graders, "order": order,
@@ -68,7 +76,7 @@ def create(
 
 def _rubric(source: str | None) -> dict[str, Any]:
     if source is None:
-        return {"name": "preference", "about": "Which of the two is better training data?"}
+        return dict(PLAIN)
     from json import loads
 
     from flows.scorers.judge._rubric import read_rubric
@@ -83,11 +91,7 @@ def list_campaigns(json: Json = False) -> None:
     """
     from catalog import grades
 
-    rows = [
-        {"campaign": c.name, "ref": c.ref, "rubric": c.rubric["name"], "kind": c.kind, "order": c.recipe["order"],
-         "items": c.items, "touched": c.frontier, "graders": c.graders, "closed": c.closed, "note": c.note}
-        for c in grades.campaigns(opened())
-    ]  # fmt: skip
+    rows = [campaign_row(held) for held in grades.campaigns(opened())]
     shown = ["campaign", "ref", "rubric", "kind", "order", "items", "touched", "graders", "closed", "note"]
     emit(json, rows, lambda: table(rows, shown, empty="no campaign is there: strata grade create"))
 
@@ -287,11 +291,7 @@ def agree(name: Name, resamples: Resamples = 1000, seed: Seed = 0, json: Json = 
 
     Example: strata grade agree clarity
     """
-    from catalog import grades
-
-    cat = opened()
-    held = grades.agreement_of(cat, name, resamples=resamples, seed=seed)
-    held["gold"] = grades.gold_report(cat, name)
+    held = agreement(opened(), name, resamples, seed)
     emit(json, held, lambda: _agreement(held))
 
 
