@@ -42,9 +42,10 @@ def shown(held: Proposal) -> Markup:
         h("div", h("h2", held.title, cls="sx-h2"), chip(held.verb), chip(held.status, TONES.get(held.status, "")), cls="sx-wrap"),
         h("div", joined(by), cls="sx-soft"),
         note(held.error, "bad") if held.error else None,
-        h("div", caps("what it would do" if held.status != "done" else "what it was to do"), effect(held.effect), cls="sx-block"),
+        h("div", caps("what it would do" if held.status != "done" else "what it was to do"), effect(held.effect, held.title),
+          cls="sx-block"),
         reasons(held.reasons),
-        h("div", caps("arguments"), h("pre", pretty(held.args), cls="sx-pre"), cls="sx-block"),
+        h("div", caps("arguments"), h("pre", outline(held.args), cls="sx-pre"), cls="sx-block"),
         _edits(held.history),
         h("div", caps("result"), h("pre", pretty(held.result), cls="sx-pre"), cls="sx-block") if held.result else None,
         h("div", f"“{held.note}”", cls="sx-soft") if held.note else None,
@@ -52,7 +53,7 @@ def shown(held: Proposal) -> Markup:
     return h("div", [piece for piece in pieces if piece], cls="sx-stack")
 
 
-def effect(body: Mapping[str, Any]) -> Markup:
+def effect(body: Mapping[str, Any], title: str = "") -> Markup:
     """The dry run: its sentence, figures, and the table that its verb has."""
     money = body.get("money")
     figures = [(name, value) for name, value in (
@@ -61,7 +62,8 @@ def effect(body: Mapping[str, Any]) -> Markup:
         ("money", None if money is None else f"{money:.4g}"),
         ("licences", h("div", licence_chips(_rows(body["licences"]), 3), cls="sx-wrap") if _rows(body.get("licences")) else None),
     ) if value is not None]  # fmt: skip
-    pieces = [h("div", body.get("summary", "")), facts(figures, 3) if figures else None]
+    said = body.get("summary", "")
+    pieces = [h("div", said) if said != title else None, facts(figures, 3) if figures else None]
     pieces += [note(line, "warn") for line in body.get("warnings", [])]
     pieces += [_rules(body), _steps(body), _parts(body), _reach(body)]
     return h("div", [piece for piece in pieces if piece], cls="sx-stack", style="gap:10px")
@@ -150,3 +152,10 @@ def _edits(history: Sequence[Mapping[str, Any]]) -> Markup | None:
 
 def pretty(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+
+
+def outline(value: Any) -> str:
+    """Arguments in few lines, as YAML."""
+    import yaml
+
+    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, default_flow_style=False).rstrip()
