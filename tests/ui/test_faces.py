@@ -39,6 +39,8 @@ VERBS: dict[str, Verb] = {
     "card": ("GET /datasets/{ref}/card", "card", ""),
     "lineage": ("GET /datasets/{ref}/lineage", "lineage", ""),
     "trace": ("GET /samples/{sample}", "", SAMPLES),
+    "attribute": ("POST /attribute", "attribute", ""),
+    "question": ("POST /question", "question", ""),
     "diff": ("GET /diff", "diff", ""),
     "compare": ("GET /compare", "compare", ""),
     "clusters": ("GET /datasets/{ref}/clusters", "clusters", ""),

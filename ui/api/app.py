@@ -43,6 +43,7 @@ def create_app(cat: Catalog | None = None) -> FastAPI:
     from ui.api.intake import router as intake
     from ui.api.mixing import router as mixing
     from ui.api.proposing import router as proposing
+    from ui.api.questions import router as questions
     from ui.api.reading import router as reading
     from ui.api.writing import router as writing
 
@@ -58,6 +59,7 @@ def create_app(cat: Catalog | None = None) -> FastAPI:
     app.include_router(intake)
     app.include_router(discovering)
     app.include_router(grading)
+    app.include_router(questions)
     app.include_router(proposing)
     app.add_exception_handler(StrataError, _strata_error)
     app.add_exception_handler(RequestValidationError, _bad_request)

@@ -39,6 +39,7 @@ from ui.cli import (
     proposals,
     queries,
     query,
+    question,
     receipts,
     score,
     select,
@@ -65,7 +66,7 @@ PANELS: dict[str, list[tuple[str, Callable[..., Any]]]] = {
     "Data in": [("init", admin.init), ("ingest", ingest.ingest)],
     "Look": [
         ("datasets", query.datasets), ("show", query.show), ("card", history.card), ("lineage", history.lineage),
-        ("trace", history.trace), ("attribute", attribute.attribute), ("diff", history.diff), ("compare", compare.compare), ("clusters", clusters.clusters), ("sql", query.sql), ("search", query.search), ("discover", discover.discover), ("ask", ask.ask),
+        ("trace", history.trace), ("attribute", attribute.attribute), ("diff", history.diff), ("compare", compare.compare), ("clusters", clusters.clusters), ("sql", query.sql), ("question", question.question), ("search", query.search), ("discover", discover.discover), ("ask", ask.ask),
         ("explore", query.explore), ("confounds", query.confounds), ("estimate", estimate.estimate),
         ("index", query.index),
     ],
