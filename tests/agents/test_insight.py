@@ -1,14 +1,27 @@
 """Insight: every planted flag is found with its count and its query, and a clean control gives none."""
 
+import asyncio
 import random
+import shutil
 
+import orjson
 import pytest
+from fastapi.testclient import TestClient
+from fastmcp import Client
 from sqlmodel import select
 
-from agents.insight import OFF, checks, insight
+from agents.insight import OFF, checks, insight, listed
 from catalog import Catalog
+from catalog.errors import BadInput, NotFound
 from catalog.meta.models import ColumnRecord
-from catalog.testing import attach_columns, text_dataset
+from catalog.testing import append_texts, attach_columns, text_dataset
+from flows.endpoints import account
+from flows.endpoints.registry import save_endpoint
+from flows.endpoints.testing import metered
+from ui.api.app import create_app
+from ui.api.tokens import create
+from ui.cli.main import run
+from ui.mcp.server import build
 
 ROWS = 400
 MAPPING = {"source": "source", "author": "author", "licence": "licence"}
@@ -305,3 +318,150 @@ def test_a_clean_control_gives_nothing(planted, name):
     held = insight(planted, name)
     assert [(item["check"], item["title"]) for item in held["findings"]] == []
     assert held["quiet"] == sorted(held["checked"]) and OFF in held["notes"]
+
+
+def test_a_selection_is_looked_at_by_the_rows_it_holds(planted):
+    planted.select("heads", "web@v1", "source = 'head' AND chars < 4000")
+    held = insight(planted, "heads")
+    rows = planted.sql("SELECT count(*) AS n FROM web WHERE source = 'head' AND chars < 4000").rows()[0]["n"]
+    assert held["rows"] == rows < 400 and held["ref"] == "web@v1" and held["asked"] == "heads"
+    by_check = {item["check"]: item for item in held["findings"]}
+    assert "one_source" not in by_check and by_check["canary"]["count"] == 2
+    assert len(planted.sql(by_check["canary"]["query"]).rows()) == 2
+    planted.select("partial_rows", "measured", "partial > 0.5", missing="keep")
+    assert insight(planted, "partial_rows", only=["coverage"])["findings"][0]["count"] == 30
+
+
+def test_rows_that_a_version_does_not_hold_do_not_count(cat):
+    append_texts(cat, "grow", [body(random.Random(at)) for at in range(30)])
+    append_texts(cat, "grow", ["\ufffd broken " + body(random.Random(at)) for at in range(30, 40)])
+    assert insight(cat, "grow@v1", only=["replacement_characters"])["findings"] == []
+    (found,) = insight(cat, "grow", only=["replacement_characters"])["findings"]
+    assert (found["count"], found["rows"], found["severity"]) == (10, 40, "high")
+
+
+def test_what_is_asked_wrong_is_one_line(planted):
+    with pytest.raises(NotFound, match="no dataset 'webb'"):
+        insight(planted, "webb")
+    with pytest.raises(NotFound, match="no check 'canry'.*canary"):
+        insight(planted, "web", only=["canry"])
+    with pytest.raises(BadInput, match="only within a budget"):
+        insight(planted, "web", endpoint="e")
+    with pytest.raises(NotFound, match="no endpoint 'nowhere'"):
+        insight(planted, "web", endpoint="nowhere", budget="b")
+
+
+def test_odd_rows_break_no_check(cat, tmp_path):
+    odd = [
+        {"text": "a\x00b", 'k"e': 1, "date": "not a date", "label": None, "id": ""}, {"text": "é" * 3000, "date": 20240101, "id": []},
+        {"text": "\u202bאבג\u202c مرحبا", "lang": "klingon-very-long", "split": {"a": 1}}, {"text": "''--; DROP", "it's": "x' OR 1=1", "url": "::::"},
+    ]  # fmt: skip
+    text_dataset(cat, tmp_path, "odd", odd * 20)
+    held = insight(cat, "odd")
+    assert {"duplicate_content"} <= {item["check"] for item in held["findings"]}
+    for item in held["findings"]:
+        cat.sql(item["query"]).rows()
+    empty = append_texts(cat, "one", ["only this one row is here, and nothing else"])
+    assert insight(cat, empty)["rows"] == 1
+
+
+def test_every_check_says_what_it_looks_for():
+    assert len(listed()) == len(checks()) >= 50
+    assert all(row["looks_for"].endswith(".") and len(row["looks_for"]) < 200 for row in listed())
+
+
+def test_the_faces_say_the_same_and_text_stays(planted, monkeypatch, capsys):
+    monkeypatch.setenv("STRATA_HOME", str(planted.settings.home))
+    given = ["insight", "web", "--check", "shared_first_line", "--check", "label_skew"]
+    assert run([*given, "--json"]) == 0
+    found = orjson.loads(capsys.readouterr().out)["findings"]
+    assert {item["quote"] for item in found} == {"plain", "Welcome to our great shop!"}
+    assert run([*given, "--queries"]) == 0 and "Welcome to our great shop!" in capsys.readouterr().out
+    assert run(["insight", "--checks"]) == 0 and "canary" in capsys.readouterr().out
+    assert run(["insight"]) == 2 and "name a dataset" in capsys.readouterr().err
+    client = TestClient(create_app(planted), headers={"Authorization": f"Bearer {create(planted, 'reader', 'read')}"})
+    over = client.get("/datasets/web/insight", params={"check": ["shared_first_line", "label_skew"]})
+    assert over.status_code == 200 and over.json()["findings"] == found
+    assert client.get("/datasets/web/insight", params={"check": "no"}).status_code == 404
+
+    async def told():
+        async with Client(build(planted, texts=True)) as mcp:
+            return (await mcp.call_tool("insight", {"ref": "web", "checks": TOLD})).data
+
+    held = asyncio.run(told())
+    said = orjson.dumps(held).decode()
+    assert len(held["findings"]) >= 7 and all(item["quote"] is None for item in held["findings"])
+    texts = [row["text"] for row in plant_web()[0]]
+    assert not any(text[-40:] in said or text[:40] in said for text in texts if len(text) > 40)
+
+
+TOLD = [
+    "shared_first_line",
+    "shared_last_line",
+    "shared_opening",
+    "skeleton",
+    "label_skew",
+    "one_source",
+    "secrets",
+    "canary",
+]
+
+
+def told_findings(body):
+    return orjson.loads(body["messages"][-1]["content"].partition("\n")[2].partition("\n\nYour answer")[0])
+
+
+@pytest.fixture
+def own(planted, tmp_path):
+    """A copy of the planted store, to be given endpoints and budgets."""
+    shutil.copytree(planted.settings.home, tmp_path / "copy")
+    return Catalog.open(tmp_path / "copy")
+
+
+ONLY = ("canary", "mojibake", "constant_meta")
+
+
+def test_a_model_words_a_hypothesis_and_ranks(own):
+    seen = []
+
+    def reply(body):
+        facts = told_findings(body)
+        seen.append(facts)
+        tries = sum(one["check"] == facts["check"] for one in seen)
+        if facts["check"] == "mojibake" and tries == 1:
+            return "It is an encoding fault."
+        if facts["check"] == "canary" and tries == 1:
+            return orjson.dumps({"hypothesis": "Some 4,711 rows were crawled.", "worth": 3}).decode()
+        worth = {"canary": 0, "mojibake": 1, "constant_meta": 3}[facts["check"]]
+        return orjson.dumps({"hypothesis": f"Look at {facts['count']} rows of the export.", "worth": worth}).decode()
+
+    with metered(reply) as meter:
+        save_endpoint(own, "e", url=meter.url, model="m-1", revision="r1", input_price=1.0, output_price=1.0)
+        account.set_budget(own, "b", requests=9)
+        held = insight(own, "web", only=ONLY, endpoint="e", budget="b")
+        again = insight(own, "web", only=ONLY, endpoint="e", budget="b")
+        assert len(meter.seen) == 5, "stored answers are not asked for again"
+    assert [item["check"] for item in held["findings"]] == ["constant_meta", "mojibake", "canary"]
+    assert held["findings"][0]["language_model"] == {"hypothesis": "Look at 400 rows of the export.", "worth": 3}
+    assert sorted(one["why"] for one in held["refused"]) == [
+        "it holds numbers that the finding does not: 4711", "it was not the JSON object that was asked for"
+    ]  # fmt: skip
+    assert {one["raw"] for one in held["refused"]} >= {"It is an encoding fault."}
+    assert any("2 answers were refused" in line for line in held["notes"]) and OFF not in held["notes"]
+    assert again["findings"] == held["findings"]
+    texts = [row["text"] for row in plant_web()[0]]
+    assert not any(text[:30] in str(seen) for text in texts if len(text) > 30), "no text of a sample is told"
+
+
+def test_a_model_out_of_budget_or_without_consent_leaves_the_findings(own):
+    plain = insight(own, "web", only=ONLY)["findings"]
+    with metered(lambda body: "no") as meter:
+        save_endpoint(own, "e", url=meter.url, model="m-1", revision="r1")
+        account.set_budget(own, "b", requests=2)
+        held = insight(own, "web", only=ONLY, endpoint="e", budget="b")
+        assert len(meter.seen) == 2 and held["findings"] == plain and len(held["refused"]) == 2
+        assert any("stopped here" in line for line in held["notes"])
+    save_endpoint(own, "far", url="https://api.example.com/v1", model="m", input_price=1.0, output_price=1.0)
+    account.set_budget(own, "c", money=1.0)
+    held = insight(own, "web", only=ONLY, endpoint="far", budget="c")
+    assert held["findings"] == plain and any("were not told to endpoint far" in line for line in held["notes"])

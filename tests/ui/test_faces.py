@@ -54,6 +54,8 @@ VERBS: dict[str, Verb] = {
     "explore": ("GET /datasets/{ref}/explore", "", SAMPLES),
     "confounds": ("GET /datasets/{ref}/confounds/{column}", "", PLAIN),
     "estimate": ("GET /datasets/{ref}/estimate", "", PLAIN),
+    "insight": ("GET /datasets/{ref}/insight", "insight", ""),
+    "notes": ("GET /notes", "notes", ""),
     "index": ("POST /datasets/{name}/indexes", "", PEOPLE),
     "scorers": ("GET /scorers", "scorers", ""),
     "selectors": ("GET /selectors", "selectors", ""),

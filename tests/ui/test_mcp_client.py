@@ -81,6 +81,8 @@ CALLS: dict[str, dict[str, Any]] = {
     "endpoints": {},
     "budgets": {},
     "discover": {"need": "English stories about animals"},
+    "insight": {"ref": "web", "checks": ["duplicate_content", "near_empty_text"]},
+    "notes": {"a": "blend@v1", "b": "blend@v2"},
     "queries": {},
 }  # fmt: skip
 """Arguments of one real call for each tool."""

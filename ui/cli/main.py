@@ -29,6 +29,7 @@ from ui.cli import (
     grade_bulk,
     history,
     ingest,
+    insight,
     intake,
     ledger,
     lifecycle,
@@ -68,6 +69,7 @@ PANELS: dict[str, list[tuple[str, Callable[..., Any]]]] = {
         ("datasets", query.datasets), ("show", query.show), ("card", history.card), ("lineage", history.lineage),
         ("trace", history.trace), ("attribute", attribute.attribute), ("diff", history.diff), ("compare", compare.compare), ("clusters", clusters.clusters), ("sql", query.sql), ("question", question.question), ("search", query.search), ("discover", discover.discover), ("ask", ask.ask),
         ("explore", query.explore), ("confounds", query.confounds), ("estimate", estimate.estimate),
+        ("insight", insight.insight), ("notes", insight.notes),
         ("index", query.index),
     ],
     "Compute": [
