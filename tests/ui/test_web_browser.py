@@ -35,6 +35,8 @@ VIEWS = {
     "lineage": "/dataset?ref=web&tab=lineage",
     "map": "/dataset?ref=web&tab=map",
     "flows": "/flows?dataset=web&scorer=langid",
+    "admin": "/admin",
+    "audit": "/admin?tab=audit",
     "sql": "/sql?q=SELECT+source,count(*)+AS+rows+FROM+web+GROUP+BY+1",
     "mixes": "/mixes",
     "incidents": "/incidents?q=blend",

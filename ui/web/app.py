@@ -24,6 +24,7 @@ if __name__ == "__main__":  # not where a spawned process imports the main modul
             st.Page("views/sql.py", title="SQL", url_path="sql"),
             st.Page("views/assistant.py", title="Assistant", url_path="assistant"),
             st.Page("views/mixes.py", title="Mixes", url_path="mixes"),
+            st.Page("views/admin.py", title="Admin", url_path="admin"),
         ],
         position="top",
     )

@@ -21,6 +21,7 @@ VIEWS = {
     "sql": "views/sql.py",
     "assistant": "views/assistant.py",
     "mixes": "views/mixes.py",
+    "admin": "views/admin.py",
 }
 """Path in the address -> page script."""
 

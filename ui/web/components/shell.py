@@ -20,7 +20,18 @@ from ui.api.tokens import catalog_for
 from ui.web.components.markup import Markup, h, text
 from ui.web.entry import sessions
 
-SHEETS = ("theme.css", "home.css", "dataset.css", "flows.css", "sql.css", "mixes.css", "grade.css", "intake.css", "entry.css")
+SHEETS = (
+    "theme.css",
+    "home.css",
+    "dataset.css",
+    "flows.css",
+    "sql.css",
+    "mixes.css",
+    "grade.css",
+    "intake.css",
+    "entry.css",
+    "admin.css",
+)
 log = logging.getLogger("strata.web")
 
 
