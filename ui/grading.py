@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from catalog.errors import BadInput, NotFound
-
 if TYPE_CHECKING:
     from catalog import Catalog
     from catalog.meta.models import Campaign
@@ -27,6 +25,7 @@ def rubric_of(source: str | dict[str, Any] | None, pairs: int = 0) -> dict[str, 
     """A rubric's body from a mapping or the name of a shipped one; never from a file. Scales need anchors."""
     from json import loads
 
+    from catalog.errors import BadInput, NotFound
     from flows.scorers.judge._rubric import read_rubric, shipped
 
     if source is None:
