@@ -106,10 +106,11 @@ def _hits(rule: str, looked: dict[str, Any], covered: int) -> int | None:
 
 
 def _qualities(columns: Sequence[ColumnRecord], rows: int) -> list[dict[str, Any]]:
-    """Scores with a direction, the better the higher first; what the checks tell already is left out."""
+    """Scores with a direction that tell rows apart, the better the higher first; what the checks tell is left out."""
     told = {check.output for check in CHECKS} | {"eval_leak", "eval_overlap", "language_confidence"}
     graded = [c for c in columns if c.better in ("higher", "lower") and c.output not in told]
     graded = [c for c in graded if c.statistics.get("quantiles") and not c.output.startswith(("pii_", "rank"))]
+    graded = [c for c in graded if c.statistics["quantiles"].get("5") != c.statistics["quantiles"].get("95")]
     graded.sort(key=lambda c: (c.better != "higher", -c.covered, c.alias))
     return [
         {

@@ -29,6 +29,8 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 EVIL = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'> and more words to read"
 VIEWS = {
     "home": "/",
+    "discover": "/discover?q=words+to+read",
+    "found": "/discover?over=samples&q=words&in=web",
     "card": "/dataset?ref=web",
     "samples": "/dataset?ref=web&tab=samples",
     "columns": "/dataset?ref=web&tab=columns&column=word_count",

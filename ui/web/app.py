@@ -16,6 +16,7 @@ if __name__ == "__main__":  # not where a spawned process imports the main modul
     page = st.navigation(
         [
             st.Page("views/home.py", title="Catalog", url_path="", default=True),
+            st.Page("views/discover.py", title="Discover", url_path="discover"),
             st.Page("views/dataset.py", title="Dataset", url_path="dataset"),
             st.Page("views/grade.py", title="Grade", url_path="grade"),
             st.Page("views/flows.py", title="Flows", url_path="flows"),

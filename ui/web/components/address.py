@@ -13,6 +13,7 @@ import streamlit as st
 
 VIEWS = {
     "": "views/home.py",
+    "discover": "views/discover.py",
     "dataset": "views/dataset.py",
     "grade": "views/grade.py",
     "flows": "views/flows.py",

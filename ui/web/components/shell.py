@@ -26,7 +26,7 @@ SHEETS = (
     "dataset.css",
     "flows.css",
     "sql.css",
-    "mixes.css",
+    "mixes.css", "discover.css",
     "grade.css",
     "intake.css",
     "entry.css",

@@ -9,8 +9,10 @@ import streamlit as st
 from catalog import Catalog
 from catalog.cards import markdown
 from catalog.catalog import Resolved
+from catalog.nutrition import nutrition
 from ui.web.charts import lengths
 from ui.web.components.figures import compact, count, duration, plural, share, size, stamp
+from ui.web.components.label import label
 from ui.web.components.markup import Markup, h, link, live
 from ui.web.components.parts import caps, chip, pairs, panel, ranked, table
 
@@ -20,7 +22,7 @@ QUANTILES = ("1", "5", "25", "50", "75", "95", "99")
 def draw(cat: Catalog, found: Resolved) -> None:
     held = cat.card(found.ref)
     left = [_about(held), _lengths(found, held), _spread("Sources", held["sources"], held), _languages(held)]
-    right = [_licence(held), _provenance(held), _files(held), _columns(held)]
+    right = [label(nutrition(cat, found.ref)), _licence(held), _provenance(held), _files(held), _columns(held)]
     body = h("div", h("div", left, cls="sx-stack"), h("div", right, cls="sx-stack"), cls="sx-even sx-split")
     live(body, "card")
     st.download_button(
