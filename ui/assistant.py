@@ -28,7 +28,9 @@ def ask(
 
 
 def tools_for(cat: Catalog, *, texts: bool) -> list[AgentTool]:
-    """The tools of the MCP server over this catalog, whose caller may read and propose, whatever its person may."""
+    """The tools of the MCP server over this catalog, whose caller may read and propose, whatever its person may.
+
+    Those that write at once are not offered: in these hands they would all be refused."""
     import asyncio
 
     from agents.assistant import AgentTool
@@ -54,4 +56,5 @@ def tools_for(cat: Catalog, *, texts: bool) -> list[AgentTool]:
         return call
 
     return [AgentTool(tool.name, tool.description or "", tool.parameters, caller(tool.name))
-            for tool in asyncio.run(server.list_tools())]  # fmt: skip
+            for tool in asyncio.run(server.list_tools())
+            if tool.name == "propose" or (tool.annotations and tool.annotations.read_only_hint)]  # fmt: skip

@@ -82,17 +82,10 @@ def test_a_write_becomes_a_proposal_with_an_edge(web):
     assert edge.target == f"proposal:{made}" and edge.run_id == turn.run and len(calls) == 2
 
 
-def test_every_writing_tool_is_refused_in_its_hands(web):
-    tools = {tool.name: tool for tool in tools_for(web, texts=True)}
-    spec = {"name": "m", "parts": [{"dataset": "web"}]}
-    for name, args in {
-        "select": {"name": "s", "source": "web", "where": "chars > 1"},
-        "mix_publish": {"spec": spec},
-        "trial_add": {"mix": "m", "model": "x", "results": {"loss": 1.0}},
-    }.items():
-        with pytest.raises(BadInput, match="propose|m"):
-            tools[name].call(args)
-    assert web.datasets()[0].head == 1 and proposals(web) == []
+def test_it_is_offered_what_reads_and_propose(web):
+    names = {tool.name for tool in tools_for(web, texts=True)}
+    assert {"datasets", "show", "sql", "search", "propose", "proposable"} <= names
+    assert not names & {"select", "mix_publish", "mix_revise", "trial_add"}
 
 
 def test_a_failed_tool_is_told_and_the_conversation_goes_on(web):
