@@ -93,10 +93,12 @@ def _children(dataset: Dataset, table: lance.LanceDataset, quoted: str) -> list[
 
 
 def _grades(cat: Catalog, sample_id: str) -> list[dict[str, Any]]:
+    from catalog.grades.blind import readable
+
     with cat.session() as session:
         held = session.exec(
             select(Grade)
-            .where(Grade.sample_id == sample_id, col(Grade.superseded).is_(None), Grade.act != "skip")
+            .where(Grade.sample_id == sample_id, col(Grade.superseded).is_(None), Grade.act != "skip", readable(cat))
             .order_by(Grade.created)
         ).all()  # type: ignore[arg-type]
     return [grade.model_dump(exclude={"id", "sample_id"}) for grade in held]

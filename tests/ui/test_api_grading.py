@@ -108,6 +108,8 @@ def test_blindness_ends_for_administrators_alone(api):
     assert len(api("root", "admin").get("/campaigns/clarity/grades", params={"whole": True}).json()) == 1
     query = {"query": "SELECT grader, value FROM strata.grades"}
     assert bob.post("/sql", json=query).json()["rows"] == [] and len(ann.post("/sql", json=query).json()["rows"]) == 1
+    sample = ann.get(f"/items/{item}").json()["samples"][0]["sample_id"]
+    assert bob.get(f"/samples/{sample}").json()["grades"] == [] and ann.get(f"/samples/{sample}").json()["grades"]
     ann.post("/campaigns/clarity/close")
     assert len(bob.post("/sql", json=query).json()["rows"]) == 1
 
