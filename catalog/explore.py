@@ -48,9 +48,9 @@ def explore(
     """
     check(cat, "read", ref)
     found = cat.resolve(ref)
-    known = _columns(cat, found)
+    known = columns_of(cat, found)
     facets = _facets(found, known, by)
-    weight = _weight(cat, found)
+    weight = weight_of(cat, found)
     lines = _lines(where, known)
     wanted = list(dict.fromkeys([*facets, weight, *(name for name, _, _ in lines)]))
     table: dict[str, dict[Any, np.ndarray]] = {name: defaultdict(lambda: np.zeros(4, np.int64)) for name in facets}
@@ -90,12 +90,12 @@ def confounds(cat: Catalog, ref: str, column: str) -> dict[str, Any]:
     """
     check(cat, "read", ref)
     found = cat.resolve(ref)
-    known = _columns(cat, found)
+    known = columns_of(cat, found)
     if column not in known:
         raise NotFound(f"column of {found.dataset.name}", column, known)
-    if not _numeric(known[column]):
+    if not is_number(known[column]):
         raise BadInput(f"{column} of {found.ref} is {known[column]}, not a number; explore it with sql or a filter")
-    numbers = [name for name, kind in known.items() if _numeric(kind) and name not in (column, "chars", *SERIAL)]
+    numbers = [name for name, kind in known.items() if is_number(kind) and name not in (column, "chars", *SERIAL)]
     labels = [name for name, kind in known.items() if _is_label(name, kind)]
     data, read = _sample(cat, found, [column, "chars", *numbers, *labels])
     values = _floats(data.column(column))
@@ -124,7 +124,7 @@ def confounds(cat: Catalog, ref: str, column: str) -> dict[str, Any]:
 SERIAL = ("line", "offset", "added", "removed")
 
 
-def _columns(cat: Catalog, found: Resolved) -> dict[str, pa.DataType]:
+def columns_of(cat: Catalog, found: Resolved) -> dict[str, pa.DataType]:
     """Names and types of what a version's rows hold: sample fields and computed columns by alias."""
     schema = cat.lance(found.dataset.name).schema
     own = {field.name: field.type for field in table_schema(found.dataset.kind, found.dataset.tier)}
@@ -144,7 +144,7 @@ def _facets(found: Resolved, known: dict[str, pa.DataType], by: Any) -> list[str
     return list(dict.fromkeys(by))
 
 
-def _weight(cat: Catalog, found: Resolved) -> str:
+def weight_of(cat: Catalog, found: Resolved) -> str:
     held = {column.alias: column for column in cat.columns(found.dataset.name)}
     return "tokens" if "tokens" in held and held["tokens"].covered >= (found.dataset.rows or 0) > 0 else "chars"
 
@@ -155,12 +155,12 @@ def _lines(where: str, known: dict[str, pa.DataType]) -> list[tuple[str, str, fl
     out = []
     for name, operator, number in COMPARISON.findall(bare):
         name = name[1:-1].replace('""', '"') if name.startswith('"') else name
-        if name in known and _numeric(known[name]):
+        if name in known and is_number(known[name]):
             out.append((name, operator, float(number)))
     return list(dict.fromkeys(out))
 
 
-def _numeric(kind: pa.DataType) -> bool:
+def is_number(kind: pa.DataType) -> bool:
     return pa.types.is_integer(kind) or pa.types.is_floating(kind)
 
 

@@ -102,7 +102,7 @@ def test_an_outline_is_counted_on_all_rows_and_saved(home, monkeypatch):
     where = polygon_where("pca_x", "pca_y", parse_polygon(poly))
     rows = cat.lance("web").count_rows(cat.predicate("web", where))
     assert re.search(rf"rows\s+{rows},", text_of(at))
-    at.text_input(key="outline_name").set_value("inner-corner").run()
+    at.text_input(key="chosen_name").set_value("inner-corner").run()
     next(button for button in at.button if button.label == "Save as a selection").click().run()
     assert "Saved inner-corner@v1" in text_of(at)
     held = cat.select("inner-corner")

@@ -262,7 +262,7 @@ def test_explore_counts_what_a_filter_keeps_and_shows_both_sides(home, monkeypat
     assert f"{kept['kept']} of {kept['rows']}" in text and "nearest to word_count >= 85" in text
     assert "rank correlation" in visit(at, "dataset", ref="web", tab="explore", **{"with": "word_count"})
     assert "did you mean word_count" in visit(at, "dataset", ref="web", tab="explore", where="word_cuont > 3")
-    assert "Write a filter" in visit(at, "dataset", ref="chats", tab="explore")
+    assert "Write a filter" in visit(at, "dataset", ref="chats", tab="explore", way="filter")
 
 
 def test_clusters_show_the_axes_and_say_what_is_missing(home, monkeypatch):

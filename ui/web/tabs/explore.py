@@ -1,4 +1,4 @@
-"""Try a filter on all rows: what it keeps by facet, rows on either side of each line, and what a score goes along with."""
+"""Try rules or a filter on all rows: what they keep by facet, rows on either side of each line; compare two selections."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ import streamlit as st
 from catalog import Catalog
 from catalog.catalog import Resolved
 from catalog.meta.models import ColumnRecord
-from ui.web.components import address, shell
+from ui.web.components import address, rule_board, set_board, shell
 from ui.web.components.figures import compact, count, number, share
 from ui.web.components.markup import Markup, h, link, live
-from ui.web.components.parts import facts, panel, table
+from ui.web.components.parts import facts, panel, table, tabs
 
 EXAMPLES = 20
 MISSING = {"error": "refuse", "drop": "drop row", "keep": "keep row"}
 SHOWN = 12
+WAYS = {"rules": "Rules", "filter": "Filter and confounds",
+        "sets": "Two selections"}  # fmt: skip
 
 
 @st.cache_data(show_spinner="counting …", max_entries=64)
@@ -30,7 +32,26 @@ def _confounds(_cat: Catalog, home: str, state: int, ref: str, column: str) -> d
 
 
 def draw(cat: Catalog, found: Resolved) -> None:
-    numbers = [column for column in cat.columns(found.dataset.name) if _is_number(column)]
+    columns = cat.columns(found.dataset.name)
+    numbers = [column for column in columns if _is_number(column)]
+    way = _way()
+    live(tabs("dataset", way, WAYS, name="way", ref=found.ref, tab="explore"), "ways")
+    with shell.guarded():
+        if way == "rules":
+            rule_board.draw(cat, found, columns, numbers, kept_panel)
+        elif way == "sets":
+            set_board.draw(cat, found)
+        else:
+            _filter(cat, found, numbers)
+
+
+def _way() -> str:
+    """Rules, unless the address names another way or holds a filter."""
+    held = address.get("way")
+    return held if held in WAYS else "filter" if address.get("where") or address.get("with") else "rules"
+
+
+def _filter(cat: Catalog, found: Resolved, numbers: list[ColumnRecord]) -> None:
     boxes = st.columns([4, 1, 1.6], gap="small", vertical_alignment="bottom")
     with boxes[0]:
         where = address.text_box("Filter", "where", placeholder=f"SQL, e.g. {_example(numbers)}")
@@ -41,7 +62,7 @@ def draw(cat: Catalog, found: Resolved) -> None:
         column = address.choice("Goes along with", "with", names, "", format_func=lambda name: name or "choose a score")
     state, home = found.dataset.lance_version, str(cat.settings.home)
     if where:
-        live(_kept(found, _explored(cat, home, state, found.ref, where, missing)), "explored")
+        live(kept_panel(found, _explored(cat, home, state, found.ref, where, missing)), "explored")
     if column:
         live(_related(_confounds(cat, home, state, found.ref, column)), "confounds")
     elif not where:
@@ -65,7 +86,7 @@ def _example(numbers: list[ColumnRecord]) -> str:
     return "chars > 500"
 
 
-def _kept(found: Resolved, held: dict[str, Any]) -> Markup:
+def kept_panel(found: Resolved, held: dict[str, Any]) -> Markup:
     weight = held["weight"]
     head = facts(
         [
@@ -79,7 +100,22 @@ def _kept(found: Resolved, held: dict[str, Any]) -> Markup:
     )
     panels = [_facet(name, rows, weight) for name, rows in held["facets"].items()]
     edges = [_edge(found, edge) for edge in held["edges"]]
-    return h("div", head, h("div", panels, cls="sx-split") if panels else None, edges, cls="sx-stack")
+    steps = _steps(held) if len(held.get("steps", ())) > 1 else None
+    return h("div", head, steps, h("div", panels, cls="sx-split") if panels else None, edges, cls="sx-stack")
+
+
+def _steps(held: dict[str, Any]) -> Markup:
+    """What each rule keeps alone, and what is left after it and those before it."""
+    lines, before = [], held["rows"]
+    for step in held["steps"]:
+        lines.append([
+            h("span", step["rule"], cls="sx-mono"),
+            f"{count(step['alone'])} · {share(step['alone'], held['rows'])}",
+            f"−{count(before - step['left'])}",
+            f"{count(step['left'])} · {share(step['left'], held['rows'])}",
+        ])  # fmt: skip
+        before = step["left"]
+    return table(["rule", "keeps alone", "takes away in turn", "left"], lines, numeric=(1, 2, 3))
 
 
 def _samples(found: Resolved, held: dict[str, Any]) -> dict[str, str]:

@@ -17,7 +17,7 @@ from ui.web.components.figures import compact, count
 from ui.web.components.map_canvas import Colour, coloured, facts, map_canvas, payload
 from ui.web.components.map_panel import held_rows, legend, picked
 from ui.web.components.markup import h, live
-from ui.web.components.selections import save_outline
+from ui.web.components.selections import save_chosen
 
 ACROSS, DOWN = 168, 104
 SIZES = ("0", "5000", "20000", str(POINTS))
@@ -231,7 +231,7 @@ def _selection(
     rows = found.version.rows if found.version else 0
     live(held_rows(found, held, where, words, rows), "held", lambda name, value: address.put(poly=None, cluster=None))
     if held["rows"]:
-        save_outline(cat, found, where, words)
+        save_chosen(cat, found, where, words)
 
 
 def _labels(columns: list[ColumnRecord]) -> list[str]:
