@@ -105,7 +105,7 @@ class Visit:
 
     def type(self, label: str, text: str, *, enter: bool = True) -> None:
         """Fill the input with this label."""
-        box = self.page.get_by_label(label, exact=False).first
+        box = self.page.locator(f"input[aria-label^='{label}'], textarea[aria-label^='{label}']").first
         box.fill(text)
         if enter:
             box.press("Enter")
@@ -172,7 +172,7 @@ def browsing(
                 visit.page.goto(f"{url}/sign-in")
                 visit.page.locator("input[name=token]").fill(token)
                 visit.page.locator("input[name=token]").press("Enter")
-                visit.page.wait_for_selector(".sx-who")
+                visit.page.wait_for_selector(".sx-who", timeout=30_000)
             yield visit
         finally:
             context.close()

@@ -64,7 +64,8 @@ def listing(
     words = h(
         "span", h("b", plural(total, "source")), f", {count(len(picked))} chosen" if picked else "", cls="sx-soft"
     )
-    return h("div", pager(words, at, page, total) if total > page else h("div", words, cls="sx-pager"), body)
+    steps = pager(words, at, page, total) if total > page else h("div", words, cls="sx-pager")
+    return h("div", steps, h("div", body, cls="sx-long", data_keep="sources"))
 
 
 def _box(name: str, value: str, on: bool, label: str) -> Markup:
