@@ -210,6 +210,7 @@ class Context:
     device: "cpu", "cuda:0" ...; dtype: "float32" or "bfloat16" for models. seed: the only source of randomness.
     tick: call with a number of rows done, to move the progress bar inside one long call.
     ask: of a scorer of cost "api": questions -> replies, from the endpoint and budget that its parameters name.
+    at_once: questions that are best asked in one call of it, because a provider takes them as a batch; 0: it is the same.
     """
 
     params: Any
@@ -224,6 +225,7 @@ class Context:
     seed: int = 0
     tick: Callable[[int], None] = lambda rows: None
     ask: Callable[[Sequence[Any]], list[Any]] = _no_endpoint
+    at_once: int = 0
 
 
 REGISTRY: dict[str, dict[str, Any]] = {}

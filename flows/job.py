@@ -143,9 +143,11 @@ def context(job: Job, step: Step, *, fitting: bool = False, tick: Callable[[int]
     if tick:
         ctx.tick = tick
     if plugin.cost == "api":
-        from flows.endpoints.ask import asker
+        from flows.endpoints.ask import asker, at_once
 
-        ctx.ask = asker(cat, job.name, plugin.name, ctx.params, job.run_id)
+        alone = plugin.pattern == "map" and getattr(ctx.params, "draws", 1) == 1  # a question is a row
+        ctx.ask = asker(cat, job.name, plugin.name, ctx.params, job.run_id, ctx.tick if alone else lambda done: None)
+        ctx.at_once = at_once(cat, ctx.params)
     if plugin.cost == "gpu" or plugin.load:
         from flows.devices import pick_device
 

@@ -106,7 +106,7 @@ def _windows(job: Job, table: Any, fragment_id: int) -> Iterator[tuple[int, pa.R
     wanted |= {column for step in job.steps for column in held_columns(step).values()}
     old = {name for name in job.fields.names if name in held}
     columns = ["sample_id", "content_id", "removed", *sorted(wanted - {"sample_id", "content_id"}), *sorted(old)]
-    size = min(WINDOW[step.plugin.cost] for step in job.steps)
+    size = min(_size(job, step) for step in job.steps)
     fragment = table.get_fragment(fragment_id)
     scanner = fragment.scanner(columns=columns, batch_size=size, io_buffer_size=IO_BUFFER)
     start = 0
@@ -121,6 +121,15 @@ def _windows(job: Job, table: Any, fragment_id: int) -> Iterator[tuple[int, pa.R
             start += size
     if pending and sum(part.num_rows for part in pending):
         yield start, pa.Table.from_batches(pending).combine_chunks().to_batches()[0]
+
+
+def _size(job: Job, step: Step) -> int:
+    """Rows of a window; as many as a batch has questions where a provider is asked by batches."""
+    if step.plugin.cost != "api":
+        return WINDOW[step.plugin.cost]
+    from flows.endpoints.ask import at_once
+
+    return max(WINDOW["api"], at_once(job.catalog(), step.params))
 
 
 def _window(unit: _Unit, start: int, rows: pa.RecordBatch) -> pa.RecordBatch:
@@ -253,8 +262,9 @@ def _call(unit: _Unit, step: Step, part: pa.RecordBatch, function: Callable[...,
 
     ctx = context(unit.job, step, tick=tick)
     pieces: list[dict[str, pa.Array]] = []
-    for start in range(0, part.num_rows, plugin.batch_rows):
-        piece = part.slice(start, plugin.batch_rows)
+    rows = max(plugin.batch_rows, ctx.at_once)
+    for start in range(0, part.num_rows, rows):
+        piece = part.slice(start, rows)
         left = piece.num_rows
         pieces.append(checked(step, function(piece, ctx), piece.num_rows))
         tick(left)

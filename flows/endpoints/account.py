@@ -90,13 +90,17 @@ def reserve(cat: Catalog, call: Call, *, idempotent: bool = False) -> Call | Non
             held = session.get(Call, call.digest)
             if held is not None and held.status == "answered":
                 return held
+            if held is not None and held.status == "batched":
+                raise Refused(
+                    f"the same question waits in batch {held.batch}; run the same command again, which waits for it"
+                )
             others = held is not None and held.status == "sent" and (held.host, held.pid) != (mine["host"], mine["pid"])
             if held is not None and others and alive(held.host, held.pid, held.process_start):
                 return None
-            _hold(session, call)
+            hold(session, call)
             if held is None:
                 session.add(Call(**{**call.model_dump(), **mine}))
-            elif not _taken_over(session, held, {**call.model_dump(), **mine}, idempotent):
+            elif not taken_over(session, held, {**call.model_dump(), **mine}, idempotent):
                 session.rollback()
                 continue
             try:
@@ -111,7 +115,7 @@ def settle(cat: Catalog, digest: str, answer: Answer, money: float) -> None:
     """Store an answer, and turn what was held into what it cost."""
     with cat.session() as session:
         held = session.get_one(Call, digest)
-        _spend(session, held, money, answer.tokens_in + answer.tokens_out)
+        spend(session, held, money, answer.tokens_in + answer.tokens_out)
         held.status, held.text, held.finish, held.served_by = "answered", answer.text, answer.finish, answer.served_by
         held.tokens_in, held.tokens_out = held.tokens_in + answer.tokens_in, held.tokens_out + answer.tokens_out
         held.money, held.attempts, held.error, held.finished = held.money + money, held.attempts + 1, None, now()
@@ -198,7 +202,7 @@ KEPT = ("digest", "endpoint", "model", "revision", "purpose", "sample_id", "toke
         "served_by")  # fmt: skip
 
 
-def _hold(session: Session, call: Call) -> None:
+def hold(session: Session, call: Call) -> None:
     """Reserve in one statement, which fails when spent + held + this would pass a limit."""
     if call.budget is None:
         return
@@ -239,11 +243,12 @@ def _left(held: EndpointBudget) -> str:
     return ", ".join(said)
 
 
-def _taken_over(session: Session, held: Call, values: dict[str, Any], idempotent: bool) -> bool:
+def taken_over(session: Session, held: Call, values: dict[str, Any], idempotent: bool) -> bool:
     """Make a failed or orphaned question ours, in one statement; False when somebody else was quicker."""
     orphaned = held.status == "sent"
+    values = {"status": "sent", **values}
     kept = ("digest", "created", "money", "tokens_in", "tokens_out", "attempts", "lost")
-    changed = {name: value for name, value in values.items() if name not in kept} | {"status": "sent"}
+    changed = {name: value for name, value in values.items() if name not in kept}
     if orphaned and not idempotent:
         changed |= {"lost": held.lost + 1, "money": held.money + held.held_money}
     taken = session.execute(
@@ -253,19 +258,19 @@ def _taken_over(session: Session, held: Call, values: dict[str, Any], idempotent
         .values(**changed)
     )
     if orphaned and taken.rowcount:  # type: ignore[attr-defined]
-        _spend(session, held, 0.0 if idempotent else held.held_money, 0 if idempotent else held.held_tokens,
+        spend(session, held, 0.0 if idempotent else held.held_money, 0 if idempotent else held.held_tokens,
                requests=0 if idempotent else 1)  # fmt: skip
     return bool(taken.rowcount)  # type: ignore[attr-defined]
 
 
 def _close(session: Session, held: Call, billed: bool) -> None:
-    _spend(session, held, held.held_money if billed else 0.0, held.held_tokens if billed else 0, requests=int(billed))
+    spend(session, held, held.held_money if billed else 0.0, held.held_tokens if billed else 0, requests=int(billed))
     if billed:
         held.lost, held.money = held.lost + 1, held.money + held.held_money
     held.held_money, held.held_tokens = 0.0, 0
 
 
-def _spend(session: Session, held: Call, money: float, tokens: int, *, requests: int = 1) -> None:
+def spend(session: Session, held: Call, money: float, tokens: int, *, requests: int = 1) -> None:
     """Give back what a question held, and count what it cost."""
     if held.budget is None:
         return

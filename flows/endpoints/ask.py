@@ -15,7 +15,8 @@ from weakref import WeakValueDictionary
 
 from catalog.errors import BadInput, Missing, Refused
 from catalog.meta.calls import Call
-from flows.endpoints import account
+from flows.endpoints import account, batches
+from flows.endpoints.batching import Batcher
 from flows.endpoints.registry import Endpoint, endpoint
 from flows.endpoints.wire import Answer, Question, Unanswered, send
 
@@ -71,14 +72,18 @@ def ask(
     budget: str | None = None,
     as_of: str | None = None,
     run_id: str | None = None,
+    batch: bool | None = None,
     tick: Callable[[int], None] = lambda done: None,
 ) -> list[Reply]:
     """Answers in the order of the questions. A question that cannot be answered has an error instead.
 
     Raises when all would fail alike (a wrong key) and `OverBudget` when the budget ends; what is answered is kept, and
     the same call goes on where it stopped. as_of: the day whose answers count, for a model without a fixed revision.
+    batch: hand them in as provider batches, as the endpoint says if not given. What waits in a batch is waited for.
     """
     held = endpoint(cat, name)
+    if batch and held.api == "transformers":
+        raise BadInput(f"endpoint {name} is a model of this process, which has no batches")
     if budget is not None and held.money(1, 1) is None and account.budget(cat, budget).money is not None:
         raise BadInput(f"endpoint {name} has no prices, so budget {budget} cannot bound its money; add --input-price")
     revision = held.served(as_of)
@@ -91,20 +96,48 @@ def ask(
     todo = {digest: question for digest, question in zip(digests, questions, strict=True) if digest not in found}
     if todo:
         asker = _Asker(cat, name, held, revision, purpose, budget, run_id)
-        for digest, reply in asker.replies(todo):
+        told = _Ahead(tick)
+        for digest, reply in asker.all(todo, held.batch if batch is None else batch, told):
             found[digest] = reply
-            tick(times[digest])
+            told.done(times[digest])
     return [found[digest] for digest in digests]
 
 
 def asker(
-    cat: Catalog, dataset: str, purpose: str, params: Any, run_id: str | None
-) -> Callable[[Sequence[Question]], list[Reply]]:
+    cat: Catalog, dataset: str, purpose: str, params: Any, run_id: str | None,
+    tick: Callable[[int], None] = lambda done: None,
+) -> Callable[[Sequence[Question]], list[Reply]]:  # fmt: skip
     """What a scorer asks with: its parameters name the endpoint, the budget and the day."""
     may_send(cat, params.endpoint, [dataset])
     return partial(
-        ask, cat, params.endpoint, purpose=purpose, budget=params.budget, as_of=params.as_of, run_id=run_id
+        ask, cat, params.endpoint, purpose=purpose, budget=params.budget, as_of=params.as_of, run_id=run_id, tick=tick
     )  # fmt: skip
+
+
+def at_once(cat: Catalog, params: Any) -> int:
+    """Questions that a scorer with these parameters had better ask at once: those of a batch; 0 where it is the same."""
+    held = endpoint(cat, params["endpoint"] if isinstance(params, dict) else params.endpoint)
+    return held.batch_size if held.batch else 0
+
+
+class _Ahead:
+    """Progress that a provider tells before its answers are here is not told again when they are."""
+
+    def __init__(self, tick: Callable[[int], None]) -> None:
+        self.tick, self.ahead = tick, 0
+
+    def early(self, count: int) -> None:
+        """So many are done over there."""
+        if count:
+            self.ahead += count
+            self.tick(count)
+
+    def done(self, count: int) -> None:
+        """So many are here."""
+        known = min(self.ahead, count)
+        self.ahead -= known
+        if count > known:
+            self.tick(count - known)
 
 
 class Pace:
@@ -146,6 +179,28 @@ class _Asker:
         self.purpose, self.budget, self.run_id = purpose, budget, run_id
         self.pace = Pace(held.requests_per_minute, held.tokens_per_minute)
         self.stop = threading.Event()
+
+    def all(self, todo: dict[str, Question], batch: bool, told: _Ahead) -> Iterator[tuple[str, Reply]]:
+        """Replies by batches, or one by one; a question that waits in a stored batch is waited for either way."""
+        held = todo if batch else batches.waiting(self.cat, list(todo))
+        if held:
+            batcher = Batcher(self.cat, self.name, self.endpoint, partial(self._row, batch=True), told.early)
+            left, todo = {digest: todo[digest] for digest in held}, {d: q for d, q in todo.items() if d not in held}
+            for digest, found in batcher.replies(dict(left), submit=batch):
+                question = left.pop(digest)
+                ok = isinstance(found, Call)
+                yield digest, Reply(question, _answer(found)) if ok else Reply(question, None, found)  # type: ignore[arg-type]
+            todo |= left
+        if todo:
+            yield from self.replies(todo)
+
+    def _row(self, digest: str, question: Question, batch: bool = False) -> Call:
+        read, written = question.most_tokens()
+        return Call(
+            digest=digest, endpoint=self.name, model=self.endpoint.model, revision=self.revision, purpose=self.purpose,
+            sample_id=question.sample_id, run_id=self.run_id, budget=self.budget,
+            held_money=self.endpoint.money(read, written, batch) or 0.0, held_tokens=read + written,
+        )  # fmt: skip
 
     def replies(self, todo: dict[str, Question]) -> Iterator[tuple[str, Reply]]:
         """One reply a question, as they come; the first error that concerns all stops the rest and is raised."""
@@ -190,7 +245,7 @@ class _Asker:
             self.pace.wait(read + written, self.stop)
             if self.stop.is_set():
                 raise Missing("the other requests were stopped")
-            held = self._reserved(digest, question, read, written)
+            held = self._reserved(digest, question)
             if held.status == "answered":
                 return digest, Reply(question, _answer(held), cached=True)
             try:
@@ -213,13 +268,9 @@ class _Asker:
             return digest, Reply(question, answer)
         return digest, Reply(question, None, f"{last}; given up after {self.endpoint.attempts} attempts")
 
-    def _reserved(self, digest: str, question: Question, read: int, written: int) -> Call:
+    def _reserved(self, digest: str, question: Question) -> Call:
         """The question's row, ours to send; waits while another process asks the same."""
-        wanted = Call(
-            digest=digest, endpoint=self.name, model=self.endpoint.model, revision=self.revision, purpose=self.purpose,
-            sample_id=question.sample_id, run_id=self.run_id, budget=self.budget,
-            held_money=self.endpoint.money(read, written) or 0.0, held_tokens=read + written,
-        )  # fmt: skip
+        wanted = self._row(digest, question)
         while (held := account.reserve(self.cat, wanted, idempotent=self.endpoint.idempotent)) is None:
             if self.stop.wait(0.2):
                 raise Missing("the other requests were stopped")

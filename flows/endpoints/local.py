@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import hashlib
 import threading
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,10 @@ def answer(endpoint: Endpoint, question: Question) -> Answer:
     """Ask the model; one question at a time."""
     import torch
 
+    if question.tools:
+        raise Unanswered(
+            "a model of this process calls no tools; serve it behind an OpenAI-compatible address", again=False
+        )
     with _LOCK, torch.inference_mode():  # loading is no more fit for threads than the model is
         lm = _model(endpoint.model)
         ids = _prompt(lm, question)
@@ -39,10 +44,10 @@ def answer(endpoint: Endpoint, question: Question) -> Answer:
             )  # fmt: skip
         seed = int(hashlib.sha256(orjson.dumps([question.messages, question.draw])).hexdigest()[:12], 16)
         draw = torch.Generator().manual_seed(seed)
-        if question.schema:
+        if question.schema and endpoint.structured:
             text = _under(lm, ids, question, draw)
         else:
-            text = _free(_Turn(lm, ids), question, draw, question.max_tokens)
+            text = _free(_Turn(lm, ids), replace(question, schema=None), draw, question.max_tokens)
     written = len(lm.tokenizer.encode(text, add_special_tokens=False).ids)
     return Answer(text, "stop", len(ids), written, endpoint.model)
 

@@ -33,6 +33,7 @@ class Endpoint(BaseModel):
     url: up to and without /chat/completions or /messages. revision: what the provider will never change under this model
     name (a dated snapshot, a commit, a file digest); without one the model is `unpinned`, and its answers of one day are
     not merged with those of another. input_price, output_price: per million tokens, in the currency of your budgets.
+    batch: the provider's batch API (OpenAI: /files and /batches; Anthropic: /messages/batches), answered within a day.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -53,6 +54,12 @@ class Endpoint(BaseModel):
     attempts: int = Field(6, ge=1, le=50, description="times a request is sent at most")
     structured: bool = Field(True, description="the server enforces a JSON schema (else the prompt alone asks for it)")
     idempotent: bool = Field(False, description="the server bills requests of one Idempotency-Key once")
+    batch: bool = Field(False, description="hand questions in as provider batches: slower, at the batch price")
+    batch_price: float = Field(
+        1.0, ge=0, le=1, description="share of the prices that a batch costs, as your provider says"
+    )
+    batch_size: int = Field(10_000, ge=1, le=50_000, description="questions of one batch")
+    batch_poll: float = Field(30.0, gt=0, le=3600, description="seconds between two looks at a running batch")
     private: bool = Field(False, description="yours: sample text may go there without a dataset's consent")
 
     @property
@@ -84,11 +91,12 @@ class Endpoint(BaseModel):
             raise Missing(f"the endpoint's key is expected in {self.key}, which is not set; export it")
         return value
 
-    def money(self, read: float, written: float) -> float | None:
-        """What tokens cost, None where no price is known; a local endpoint costs nothing."""
+    def money(self, read: float, written: float, batch: bool = False) -> float | None:
+        """What tokens cost, None where no price is known; a local endpoint costs nothing. batch: at the batch price."""
         if self.input_price is None and self.output_price is None:
             return 0.0 if self.local else None
-        return (read * (self.input_price or 0.0) + written * (self.output_price or 0.0)) / 1e6
+        full = (read * (self.input_price or 0.0) + written * (self.output_price or 0.0)) / 1e6
+        return full * self.batch_price if batch else full
 
 
 def endpoints(cat: Catalog) -> dict[str, Endpoint]:
@@ -116,6 +124,8 @@ def save_endpoint(cat: Catalog, name: str, **given: Any) -> Endpoint:
     address = urlsplit(made.url)
     if made.api != "transformers" and (address.scheme not in ("http", "https") or not address.hostname):
         raise BadInput(f"endpoint {name}: {made.url!r} is no address; write http://HOST:PORT/v1 or https://...")
+    if made.batch and made.api == "transformers":
+        raise BadInput(f"endpoint {name}: a model of this process has no batches; leave --batch away")
     body = made.model_dump(exclude_defaults=True)
     with cat.session() as session:
         session.merge(EndpointRecord(name=name, body=body, actor=cat.settings.actor))

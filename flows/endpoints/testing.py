@@ -8,9 +8,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
+
+if TYPE_CHECKING:
+    from flows.endpoints.testing_batches import Batches
 
 Reply = Callable[[dict[str, Any]], str]
 
@@ -27,6 +30,16 @@ class Meter:
         self.lock = threading.Lock()
         self.url = ""
 
+    def work(self, body: dict[str, Any], key: str) -> tuple[str, int, int]:
+        """Answer and bill: (text, tokens read, tokens written)."""
+        text = self.reply(body)
+        read, written = len(orjson.dumps(body["messages"])) // 4, max(1, len(text) // 4)
+        with self.lock:
+            if not (self.idempotent and self.billed[key]):
+                self.billed[key] += 1
+                self.tokens += read + written
+        return text, read, written
+
 
 @contextmanager
 def metered(
@@ -35,8 +48,9 @@ def metered(
     faults: Callable[[int], str | int | None] = lambda number: None,
     idempotent: bool = False,
     delay: float = 0.0,
+    batches: Batches | None = None,
 ) -> Iterator[Meter]:
-    """Serve /v1/chat/completions and /v1/messages. reply: body of a request -> text of the answer.
+    """Serve /v1/chat/completions and /v1/messages, and with `batches` the batch APIs too. reply: body -> text of the answer.
 
     faults: number of the request (from 0) -> None, a status code, "drop" (billed, then the connection is cut), "hang"
     (billed, answered after five seconds) or "garbage" (200 without a completion).
@@ -46,7 +60,21 @@ def metered(
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
 
+        def do_GET(self) -> None:
+            self._batch(b"")
+
+        def _batch(self, data: bytes) -> None:
+            if batches is None:
+                return self._send(404, {"error": {"message": "no such address"}})
+            code, body = batches.serve(meter, self.command, self.path, data, dict(self.headers))
+            if code == 0:
+                self.close_connection = True
+                return self.connection.close()
+            return self._send(code, body)
+
         def do_POST(self) -> None:
+            if "/files" in self.path or "/batches" in self.path:
+                return self._batch(self.rfile.read(int(self.headers.get("content-length") or 0)))
             body = orjson.loads(self.rfile.read(int(self.headers["content-length"])))
             with meter.lock:
                 number = len(meter.seen)
@@ -64,13 +92,7 @@ def metered(
                 extra = {"retry-after": "0.05"} if fault == 429 else {}
                 return self._send(fault, {"error": {"message": f"scripted {fault}"}}, extra)
             time.sleep(meter.delay)
-            text = meter.reply(body)
-            read, written = len(orjson.dumps(body["messages"])) // 4, max(1, len(text) // 4)
-            key = self.headers.get("idempotency-key", "")
-            with meter.lock:
-                if not (meter.idempotent and meter.billed[key]):
-                    meter.billed[key] += 1
-                    meter.tokens += read + written
+            text, read, written = meter.work(body, self.headers.get("idempotency-key", ""))
             if fault == "drop":
                 self.close_connection = True
                 self.connection.close()
@@ -79,10 +101,10 @@ def metered(
                 time.sleep(5)
             if fault == "garbage":
                 return self._send(200, {"choices": []})
-            return self._send(200, _completion(self.path, body, text, read, written))
+            return self._send(200, completion(self.path, body, text, read, written))
 
         def _send(self, code: int, body: Any, headers: dict[str, str] | None = None) -> None:
-            data = orjson.dumps(body)
+            data = body if isinstance(body, bytes) else orjson.dumps(body)
             try:
                 self.send_response(code)
                 for name, value in {**(headers or {}), "content-length": str(len(data))}.items():
@@ -119,15 +141,37 @@ def metered(
         server.server_close()
 
 
-def _completion(path: str, body: dict[str, Any], text: str, read: int, written: int) -> dict[str, Any]:
+def completion(path: str, body: dict[str, Any], text: str, read: int, written: int) -> dict[str, Any]:
+    """A completion as the API of that path answers it."""
+    if body.get("tools") and "tool_choice" not in body and text.startswith('{"text":'):
+        return _calls(path, body, text, read, written)
     if path.endswith("/messages"):
-        block = {"type": "tool_use", "name": "answer", "input": orjson.loads(text)} if body.get("tools") else {
+        block = {"type": "tool_use", "name": "answer", "input": orjson.loads(text)} if "tool_choice" in body else {
             "type": "text", "text": text}  # fmt: skip
         usage = {"input_tokens": read, "output_tokens": written}
-        reason = "tool_use" if body.get("tools") else "end_turn"
+        reason = "tool_use" if "tool_choice" in body else "end_turn"
         return {"model": body["model"], "content": [block], "stop_reason": reason, "usage": usage}
     return {
         "model": body["model"], "system_fingerprint": "fp-1",
         "choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": read, "completion_tokens": written},
     }  # fmt: skip
+
+
+def _calls(path: str, body: dict[str, Any], text: str, read: int, written: int) -> dict[str, Any]:
+    """A completion that calls tools; text: what `flows.endpoints.tools.called` makes."""
+    held = orjson.loads(text)
+    if path.endswith("/messages"):
+        blocks = [{"type": "text", "text": held["text"]}] * bool(held["text"])
+        blocks += [
+            {"type": "tool_use", "id": call["id"], "name": call["name"], "input": call["args"]}
+            for call in held["calls"]
+        ]
+        usage = {"input_tokens": read, "output_tokens": written}
+        return {"model": body["model"], "content": blocks, "stop_reason": "tool_use", "usage": usage}
+    calls = [{"id": call["id"], "type": "function",
+              "function": {"name": call["name"], "arguments": orjson.dumps(call["args"]).decode()}} for call in held["calls"]]  # fmt: skip
+    message = {"role": "assistant", "content": held["text"] or None, "tool_calls": calls}
+    return {"model": body["model"], "system_fingerprint": "fp-1",
+            "choices": [{"message": message, "finish_reason": "tool_calls"}],
+            "usage": {"prompt_tokens": read, "completion_tokens": written}}  # fmt: skip

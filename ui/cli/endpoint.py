@@ -1,4 +1,4 @@
-"""strata endpoint add|list|remove|export|import and strata budget set|list."""
+"""strata endpoint add|list|remove|export|import|batches|cancel and strata budget set|list."""
 
 from __future__ import annotations
 
@@ -41,12 +41,20 @@ def add(
     idempotent: Annotated[
         bool, typer.Option("--idempotent", help="The server bills one Idempotency-Key once.")
     ] = False,
+    batch: Annotated[
+        bool, typer.Option("--batch", help="Hand questions in as provider batches, answered within a day.")
+    ] = False,
+    batch_price: Annotated[
+        float | None, typer.Option(metavar="SHARE", help="Share of the prices that a batch costs, as 0.5; 1.")
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(metavar="N", help="Questions of one batch; 10,000.")] = None,
     json: Json = False,
 ) -> None:
     """Add a language model that judges and agents may ask, or replace it. The key itself is never stored.
 
     Example: strata endpoint add vllm --url http://localhost:8000/v1 --model my-judge --revision 2026-05-01
              strata endpoint add smol --api transformers --model smollm2-135m
+             strata endpoint add night --url https://api.openai.com/v1 --model M --key OPENAI_API_KEY --batch --batch-price 0.5
     """
     from flows.endpoints.registry import save_endpoint
 
@@ -55,6 +63,7 @@ def add(
         "output_price": output_price, "parallel": parallel, "requests_per_minute": requests_per_minute,
         "tokens_per_minute": tokens_per_minute, "timeout": timeout, "private": private or None,
         "structured": False if unstructured else None, "idempotent": idempotent or None,
+        "batch": batch or None, "batch_price": batch_price, "batch_size": batch_size,
     }  # fmt: skip
     made = save_endpoint(opened(), name, **given)
     emit(json, {"name": name, **made.model_dump()}, lambda: facts(_shown(name, made)))
@@ -129,6 +138,48 @@ def import_(
     except OSError as error:
         raise BadInput(f"cannot read {path}: {error.strerror}") from None
     emit(json, {"new": count}, lambda: print(f"{count:,} new answers taken over"))
+
+
+def list_batches(
+    collect: Annotated[bool, typer.Option("--collect", help="Ask the providers, and store what has ended.")] = False,
+    json: Json = False,
+) -> None:
+    """List the provider batches: how far each is, and what became of its questions.
+
+    Example: strata endpoint batches --collect
+    """
+    from flows.endpoints.batches import batches
+    from flows.endpoints.batching import collect as look
+
+    cat = opened()
+    held = look(cat) if collect else batches(cat)
+    rows = [_batch(item) for item in held]
+    columns = ["batch", "endpoint", "purpose", "status", "questions", "done", "failed", "created", "error"]
+    emit(json, [item.model_dump() for item in held], lambda: table(rows, columns, empty="no batch was handed in yet"))
+
+
+def cancel(
+    batch: Annotated[str, typer.Argument(metavar="BATCH", help="Its id, the provider's, or the beginning of one.")],
+    json: Json = False,
+) -> None:
+    """End a provider batch; what is answered by then is kept and paid, the rest can be asked again.
+
+    Example: strata endpoint cancel 1f3a9c2e
+    """
+    from flows.endpoints.batching import cancel as end
+
+    made = end(opened(), batch)
+    emit(json, made.model_dump(), lambda: facts(_batch(made)))
+    if made.status != "ended":
+        note("the provider is ending it: strata endpoint batches --collect stores what it answered")
+
+
+def _batch(item: Any) -> dict[str, Any]:
+    status = "ending" if item.cancelled and item.status != "ended" else "cancelled" if item.cancelled else item.status
+    return {
+        "batch": item.id[:8], "endpoint": item.endpoint, "purpose": item.purpose, "status": status,
+        "questions": item.questions, "done": item.done, "failed": item.failed, "created": item.created[:19], "error": item.error,
+    }  # fmt: skip
 
 
 def budget_set(
