@@ -1,4 +1,4 @@
-"""Catalog home: tiers as lanes, search and facets, and what is running."""
+"""Catalog home: what runs, what waits for a decision, what is new, and the tiers as lanes with what flows between them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from ui.web.components.cards import lanes
 from ui.web.components.figures import compact
 from ui.web.components.markup import h, live
 from ui.web.components.runs import ACTIVE, strip
-from ui.web.queries import overview
+from ui.web.components.today import today
+from ui.web.queries import flow, overview, waiting
 
 FIRST = """strata ingest pages.jsonl --as web          # or Parquet, CSV, text, WARC, a hub id
 strata score web langid gopher_quality      # columns with recipes
@@ -72,8 +73,10 @@ def page() -> None:
     )
     busy = any(run.status in ACTIVE for run in runs)
     st.fragment(activity, run_every=1.0 if busy else 10.0)()
+    with shell.guarded():
+        live(today(waiting.waiting(cat, cards), waiting.news(cat)), "today")
     found, filtered = filters(cards)
-    live(lanes(found, filtered), "lanes")
+    live(lanes(found, filtered, flow.flows(cat, cards)), "lanes")
 
 
 page()
