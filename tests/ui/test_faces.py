@@ -133,6 +133,7 @@ VERBS: dict[str, Verb] = {
     "mix split": ("POST /mixes/split", "mix_split", ""),
     "mix publish": ("POST /mixes", "mix_publish", ""),
     "mix revise": ("POST /mixes/{ref}/revise", "mix_revise", ""),
+    "mix draft": ("POST /mixes/draft", "mix_draft", ""),
     "mix preview": ("POST /mixes/preview", "mix_preview", ""),
     "mix list": ("GET /mixes", "mixes", ""),
     "mix show": ("GET /mixes/{ref}", "mix", ""),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field
@@ -36,6 +36,15 @@ class AttributeRequest(Model):
     reference: str | None = Field(None, description="a dataset of human texts to compare with")
 
 
+class DraftRequest(Model):
+    """A goal in words: how much, of what, for what use, how often at most."""
+
+    goal: str
+    name: str = Field("draft", description="of the mix")
+    measure: str | None = Field(None, description="a result of recorded trials that is improved")
+    better: Literal["lower", "higher"] = "lower"
+
+
 class QuestionRequest(Model):
     """A question in words about the rows and datasets of the catalog."""
 
@@ -54,3 +63,9 @@ def attribute(body: AttributeRequest, cat: Asked) -> dict[str, Any]:
 def question(body: QuestionRequest, cat: Asked) -> dict[str, Any]:
     """Read-only SQL for a question, its rows, a chart that fits and a sentence."""
     return plain(questions.question(cat, **body.model_dump()))
+
+
+@router.post("/mixes/draft")
+def draft(body: DraftRequest, cat: Asked) -> dict[str, Any]:
+    """A spec for a goal in words: parts, filters and a mixer's weights, with preview, shortfalls and reasons. Writes nothing."""
+    return plain(questions.draft(cat, **body.model_dump()))

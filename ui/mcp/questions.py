@@ -34,3 +34,11 @@ def register(tool: Callable[..., Any], who: Callable[[], Catalog], texts: bool) 
 
         Where no rule reads it, the nearest columns and kept queries are listed: write the SQL yourself and use `sql`."""
         return plain(questions.question(who(), text, dataset, limit=min(max(limit, 1), 1000), texts=texts))
+
+    @tool
+    def mix_draft(goal: str, name: str = "draft", measure: str | None = None, better: str = "lower") -> dict[str, Any]:
+        """A spec of a mix for a goal in words ("60% web, 40% math, 2M tokens, commercial use, at most 4 epochs, no eval leaks").
+
+        Parts, filters and a mixer's weights, with preview, shortfalls and reasons; nothing is written. measure: a result of
+        recorded trials that is improved. Give the spec to `propose` (mix_publish) to have it published."""
+        return plain(questions.draft(who(), goal, name=name, measure=measure, better=better))
