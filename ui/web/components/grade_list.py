@@ -62,7 +62,7 @@ def _agreement(cat: Catalog, line: dict[str, Any]) -> Any:
     if not found:
         return h("span", "one grader each" if line["graders"] < 2 else "no item is shared yet", cls="sx-faint")
     lowest = min(found, key=lambda one: one[1]["value"])
-    more = f" of {len(found)}, the lowest" if len(found) > 1 else ""
+    more = f", lowest of {len(found)}" if len(found) > 1 else ""
     title = "Krippendorff's alpha: 1 is perfect, 0 is chance"
     return h("span", h("b", f"α {number(round(lowest[1]['value'], 3))}"),
              h("span", f" {lowest[0].replace('_', ' ')}{more}, n {count(lowest[2])}", cls="sx-soft"), title=title)  # fmt: skip

@@ -78,8 +78,8 @@ def _put(cat: Catalog, grader: str, state: State, item: str, body: dict[str, Any
         raise BadInput("the page sent no grade; choose again")
     timed = float(seconds) if isinstance(seconds, (int, float)) and 0 <= seconds < 86_400 else None
     done = grades.put(cat, item, values, grader=grader, note=str(body.get("note") or ""), seconds=timed)
-    state["mine"] += done["revision"] == 1 and not done["repeated"]
     view = state.get("view") or {}
+    state["mine"] += not done["repeated"] and not view.get("mine")
     said = grades.look(cat, item, grader)["suggestions"] if view.get("reveal") == "after" else {}
     state["last"] = {"did": "stored", "item": item, "values": values, "words": _words(values), "suggestions": said}
 
@@ -118,17 +118,25 @@ def mounted(name: str, grader: str) -> str:
     return f"desk_{hashlib.sha256(f'{name} {grader}'.encode()).hexdigest()[:12]}"
 
 
-@st.fragment
 def queue(name: str, grader: str) -> None:
-    """The desk of one grader."""
+    """The desk of one grader. A page that is opened asks for the item anew; the fragment then keeps it."""
+    key = f"{mounted(name, grader)}_state"
+    held = st.session_state.get(key)
+    if held is not None:
+        with shell.guarded():
+            held |= opened(shell.catalog(), name, grader)
+    _desk(name, grader)
+
+
+@st.fragment
+def _desk(name: str, grader: str) -> None:
     with shell.guarded():
         cat, key = shell.catalog(), mounted(name, grader)
         state = st.session_state.get(f"{key}_state")
-        if state is None or state.get("view") is None:
-            state = st.session_state[f"{key}_state"] = opened(cat, name, grader) | {
-                kept: state[kept] for kept in ("last", "said") if state and kept in state
-            }
-            state["version"] = 0
+        if state is None:
+            state = st.session_state[f"{key}_state"] = opened(cat, name, grader) | {"version": 0}
+        elif state["view"] is None:
+            advance(cat, name, grader, state)
         _mount(cat, name, grader, key, state)
 
 
