@@ -53,29 +53,6 @@ def test_every_example_runs(store):
         store.sql(query, limit=10).arrow()
 
 
-@pytest.mark.parametrize(
-    ("query", "where"),
-    [
-        ("SELECT * FROM web WHERE chars > 10", "chars > 10"),
-        ("select text from \"web@v1\" where language = 'en' and (chars > 1 or chars < 0) order by chars limit 5;", "language = 'en' and (chars > 1 or chars < 0)"),
-        ("SELECT * FROM web WHERE text LIKE '%group by%'", "text LIKE '%group by%'"),
-        ("SELECT count(*) FROM web", None),
-        ("SELECT language, count(*) FROM web WHERE chars > 1 GROUP BY 1", None),
-        ("SELECT * FROM web, notes WHERE chars > 1", None),
-        ("SELECT * FROM web WHERE sample_id IN (SELECT sample_id FROM notes)", None),
-        ("SELECT * FROM (SELECT * FROM web WHERE chars > 1)", None),
-        ("WITH a AS (SELECT 1) SELECT * FROM web WHERE chars > 1", None),
-        ("SELECT * FROM strata.runs WHERE verb = 'score'", None),
-        ("SELECT * FROM nowhere WHERE chars > 1", None),
-        ("DELETE FROM web WHERE chars > 1", None),
-        ("", None),
-    ],
-)  # fmt: skip
-def test_the_filter_of_a_statement(store, query, where):
-    found = statements.simple_filter(store, query)
-    assert (found.where if found else None) == where
-
-
 def test_the_schema_browser_names_the_columns_that_sql_has(store):
     names = [name for name, _ in statements.columns_of(store, "web")]
     assert names == store.sql("SELECT * FROM web LIMIT 1").columns

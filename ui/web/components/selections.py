@@ -1,4 +1,4 @@
-"""Save the filter of a query as a selection: a named recipe for a row set, with no copied rows."""
+"""Save what was chosen on a page as a selection: a named recipe for a row set, with no copied rows."""
 
 from __future__ import annotations
 
@@ -8,42 +8,7 @@ from catalog import Catalog
 from catalog.catalog import Resolved
 from catalog.selections import save
 from ui.web.components import shell
-from ui.web.components.figures import count
 from ui.web.components.markup import h, link, live
-
-MISSING = {"error": "refuse", "drop": "drop row", "keep": "keep row"}
-
-
-def save_form(cat: Catalog, ref: str, where: str) -> None:
-    """A small form under the result of a simple SELECT ... WHERE."""
-    with st.expander("Save this filter as a selection"):
-        name, missing, note, go = st.columns([1.2, 0.8, 2, 0.6], gap="small", vertical_alignment="bottom")
-        label = name.text_input("Name", key="selection_name", placeholder="good-pages")
-        rule = missing.selectbox("Missing values", list(MISSING), format_func=MISSING.get, key="selection_missing")
-        about = note.text_input("Note", key="selection_note", placeholder="why these rows")
-        asked = go.button("Save", width="stretch", **shell.writes(disabled=not label.strip()))
-        shell.show(
-            h(
-                "div",
-                h("span", ref, cls="sx-mono"),
-                " where ",
-                h("span", where, cls="sx-mono"),
-                cls="sx-soft",
-                style="font-size:13px",
-            )
-        )
-        if asked:
-            with shell.guarded():
-                made = save(cat, label.strip(), ref, where, missing=rule, note=about)
-                rows = cat.lance(made.dataset).count_rows(cat.predicate(made.dataset, made.where, made.missing))
-                said = f"Saved {made.name}@v{made.version}: {count(rows)} rows today. "
-                look = h(
-                    "a",
-                    "Look at them",
-                    cls="sx-link",
-                    **link("dataset", ref=ref, tab="samples", where=where, missing=rule if rule != "error" else None),
-                )
-                live(shell.note(h("span", said, look)), "saved")
 
 
 def save_chosen(cat: Catalog, found: Resolved, where: str, words: str, *, missing: str = "drop") -> None:

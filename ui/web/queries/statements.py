@@ -1,9 +1,8 @@
-"""The SQL page: what can be named, examples that run on what is there, and the filter inside a simple statement."""
+"""The SQL page: what can be named, and examples that run on what is there."""
 
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from sqlmodel import select
 
@@ -11,16 +10,6 @@ from catalog import Catalog
 from catalog.meta.models import ColumnRecord
 from catalog.query.system import HIDDEN, TABLES, arrow_type
 from catalog.query.views import open_view
-
-TOKEN = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")+"|[A-Za-z_][A-Za-z0-9_]*|\d+\.?\d*|\s+|.""", re.DOTALL)
-AFTER = {"group", "order", "limit", "offset", "having", "window", "qualify", "union", "except", "intersect", "using"}
-
-
-class Filter(NamedTuple):
-    """SELECT ... FROM dataset WHERE where: a row set that can be saved as a selection."""
-
-    ref: str
-    where: str
 
 
 def columns_of(cat: Catalog, name: str) -> list[tuple[str, str]]:
@@ -107,32 +96,3 @@ def examples(cat: Catalog) -> list[tuple[str, str]]:
             name, column = min(usable)
             made.append((title, query.format(name=name, column=column)))
     return made + list(SYSTEM)
-
-
-def simple_filter(cat: Catalog, query: str) -> Filter | None:
-    """The filter of `SELECT ... FROM one_dataset WHERE ...`; None for every other statement."""
-    words = [token for token in TOKEN.findall(query.strip().rstrip(";"))]
-    plain = [(at, token.lower()) for at, token in enumerate(words) if not token.isspace()]
-    if not plain or plain[0][1] != "select":
-        return None
-    depth, at_from, at_where, end = 0, None, None, len(words)
-    for at, token in plain:
-        depth += (token == "(") - (token == ")")
-        if depth:
-            continue
-        if token == "from" and at_from is None:
-            at_from = at
-        elif token == "where" and at_from is not None and at_where is None:
-            at_where = at
-        elif token in AFTER:
-            if at_from is None or token in ("group", "having", "union", "except", "intersect", "window", "qualify"):
-                return None
-            end = min(end, at)
-    if at_from is None or at_where is None or at_where > end:
-        return None
-    source = "".join(words[at_from + 1 : at_where]).strip()
-    where = "".join(words[at_where + 1 : end]).strip()
-    if not re.fullmatch(r'"[^"]+"|[a-z0-9_]+', source) or not where or re.search(r"\bselect\b", where, re.IGNORECASE):
-        return None
-    ref = source.strip('"')
-    return Filter(ref, where) if cat.find(ref.partition("@")[0]) else None
