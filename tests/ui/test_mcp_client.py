@@ -84,6 +84,9 @@ CALLS: dict[str, dict[str, Any]] = {
     "insight": {"ref": "web", "checks": ["duplicate_content", "near_empty_text"]},
     "notes": {"a": "blend@v1", "b": "blend@v2"},
     "queries": {},
+    "attribute": {"text": "wise owls watch the river", "datasets": ["web"], "limit": 2},
+    "question": {"text": "how many rows of web by cluster"},
+    "mix_draft": {"goal": "web and more, 10 samples, at most 2 epochs"},
 }  # fmt: skip
 """Arguments of one real call for each tool."""
 
