@@ -16,7 +16,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from agents.insight_look import CHECKS, SEVERITIES, Check, Finding, Flag, Look, count_flags
+from agents.insight_look import CHECKS, SEVERITIES, Check, Finding, Flag, Look, count_flags, said
 from catalog.access import check as may
 from catalog.errors import BadInput, NotFound
 
@@ -65,7 +65,7 @@ def insight(
     )
     held: dict[str, Any] = {
         "ref": look.found.ref, "asked": ref, "kind": look.dataset.kind, "rows": look.count,
-        "findings": [{"id": f"f{at}", **asdict(item)} for at, item in enumerate(found, 1)],
+        "findings": [{"id": f"f{at}", **asdict(item), "title": said(item.title)} for at, item in enumerate(found, 1)],
         "checked": [one.name for one in run],
         "quiet": sorted({one.name for one in run} - {item.check for item in found}),
         "notes": list(dict.fromkeys(look.notes)),

@@ -68,3 +68,14 @@ def html_entities(look: Look) -> Iterator[Flag]:
         r"regexp_matches(text, '&(amp|lt|gt|quot|nbsp|apos|mdash|ndash|hellip|rsquo|lsquo|rdquo|ldquo|#[0-9]{2,5}|#x[0-9a-fA-F]{2,5});')",
         "{count} texts ({share}) hold HTML entities", "unescape them at ingest", grade(medium=0.01, high=0.2),
     )  # fmt: skip
+
+
+@check("special_tokens")
+def special_tokens(look: Look) -> Iterator[Flag]:
+    """Texts with what tokenizers and old corpora write for themselves: <unk>, <|endoftext|>, [MASK], @-@."""
+    yield Flag(
+        r"regexp_matches(text, '<unk>|<pad>|</?s>|<\|[a-z_]{3,24}\|>|\[(CLS|SEP|MASK|PAD|UNK)\]| @[-,.]@ ')",
+        "{count} texts ({share}) hold special tokens of a tokenizer",
+        "undo the tokenization, or take the raw text: a model reads them as control tokens, or as noise",
+        grade(medium=0.001, high=0.05),
+    )  # fmt: skip

@@ -241,6 +241,19 @@ def of_meta(key: str) -> str:
     return f"json_extract_string(meta, {path})"
 
 
+ONE = re.compile(r"^1 (row|text|answer|prompt|pair|conversation)s((?: \([^)]*\))?) ([a-z]+)\b(?: their\b)?")
+VERBS = {"are": "is", "have": "has"}
+
+
+def said(title: str) -> str:
+    """A title whose count is one, in the singular."""
+    if match := ONE.match(title):
+        verb = VERBS.get(match[3], match[3] + "s")
+        their = " its" if match[0].endswith(" their") else ""
+        return f"1 {match[1]}{match[2]} {verb}{their}" + title[match.end() :]
+    return title
+
+
 def named(value: str) -> str:
     """A name of somebody's, short enough for a title."""
     clean = " ".join(value.split())

@@ -27,10 +27,10 @@ SCHEMA = {
 
 def worded(cat: Catalog, held: dict[str, Any], endpoint: str, budget: str) -> None:
     """Add "language_model" to findings, put what is worth most first, and say in "notes" and "refused" what failed."""
+    import orjson
+
     from agents.asking import Asker, Query
     from agents.prompting import prompt, version
-
-    import orjson  # isort: skip
 
     asker = Asker(cat, endpoint, budget, PURPOSE)
     if not asker.may_show([held["ref"]]):

@@ -127,6 +127,7 @@ def plant_web():
     put(132, 3, lambda text, at: "[deleted]")
     put(135, 2, lambda text, at: f"{text} key AKIAQ7Z3M5N2P6R4T7W3 here")
     put(137, 9, lambda text, at: f"{text} write to jane.doe{at}@mail-provider.net")
+    put(172, 4, lambda text, at: text + " <|endoftext|> and <unk>")
     put(180, 24, lambda text, at: f"Click here to read more about our newest offers today: {text} {words(rng, 20, 25)}")
     for at in range(150, 155):
         rows[at]["text"], rows[at]["split"] = rows[140]["text"], "test" if at % 2 else "train"
@@ -139,7 +140,7 @@ def plant_web():
         "replacement_characters": 6, "mojibake": 5, "control_characters": 4, "invisible_characters": 3, "html_residue": 8,
         "html_entities": 5, "canary": 2, "self_mentions": 3, "near_empty_text": 7, "length_outliers": 2, "length_spikes": 15,
         "shared_first_line": 15, "shared_last_line": 14, "shared_opening": 24, "skeleton": 20, "escaped_newlines": 6, "placeholders": 3,
-        "secrets": 2, "personal_data": 14, "split_overlap": None, "label_skew": 388, "future_dates": 1, "implausible_dates": 1,
+        "secrets": 2, "personal_data": 14, "split_overlap": None, "special_tokens": 4, "label_skew": 388, "future_dates": 1, "implausible_dates": 1,
     }  # fmt: skip
 
 

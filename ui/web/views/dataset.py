@@ -1,4 +1,5 @@
-"""One dataset: its head, and tabs for the card, samples, columns, clusters, the map, filters to try, selections, versions and lineage."""
+"""One dataset: its head, and tabs for the card, samples, columns, clusters, the map, filters to try, what is odd,
+selections, versions and lineage."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from ui.web.components.markup import Markup, h, link, live
 from ui.web.components.parts import chip, facts, licence_chips, tabs, tier
 from ui.web.queries.overview import UNKNOWN, token_total
 
-TABS = ("card", "samples", "columns", "clusters", "map", "explore", "select", "versions", "lineage")
+TABS = ("card", "samples", "columns", "clusters", "map", "explore", "insight", "select", "versions", "lineage")
 
 
 def named(cat: Catalog) -> Resolved | None:
@@ -135,6 +136,7 @@ def page() -> None:
         "clusters": "Clusters",
         "map": "Map",
         "explore": "Explore",
+        "insight": "Insight",
         "select": "Select",
         "versions": ("Versions", found.dataset.head),
         "lineage": "Lineage",
