@@ -80,7 +80,8 @@ class Scorer:
     global: solve(scan, ctx) -> {output: pa.Array}, aligned with the scan's rows; a value depends on the whole row set
 
     `scan()` yields record batches of sample_id, content_id and `reads`, in one fixed order, as often as it is called.
-    A result may also hold "_state", uint8 codes of `catalog.states`, where a null needs a reason.
+    A result may also hold "_state", uint8 codes of `catalog.states`, where a null needs a reason; that of a global method
+    "_report" too, facts that are recorded with the column.
 
     reads:    sample fields ("text", "messages", ...) and output names of other scorers ("nll_sum"); output names are
               unique over all scorers. Parameters of equal name are forwarded to the scorer that writes the input.

@@ -227,7 +227,8 @@ def _solve(job: Job, progress: Progress) -> Iterator[dict[str, Any]]:
             fragment=fragment.fragment_id,
             lance_version=job.lance_version,
         )
-        yield {"file": file.to_json(), "counts": {"computed": count, "reused": 0}, "seconds": 0.0}
+        yield {"file": file.to_json(), "counts": {"computed": count, "reused": 0}, "seconds": 0.0,
+               "report": result.get("_report")}  # fmt: skip
 
 
 def _open(job: Job) -> Any:
@@ -258,8 +259,9 @@ def publish_stage(job: Job, payloads: list[dict[str, Any]]) -> None:
 
     def record(session: Session, dataset: Dataset) -> None:
         counts = {name: sum(body["counts"][name] for body in payloads) for name in ("computed", "reused")}
+        told = next(({"report": body["report"]} for body in payloads if body.get("report")), {})
         for step in job.steps:
-            _record_step(session, dataset, job, step, measured, load_state(cat, step) or {})
+            _record_step(session, dataset, job, step, measured, told or load_state(cat, step) or {})
         add_counts(session, job.run_id, **counts)
         session.add(
             Edge(

@@ -30,6 +30,7 @@ ORACLES = {
     "pairs_required_expertise": "the likelihood of its comparisons, maximised by SciPy",
     "pairs_facts_and_trivia": "the likelihood of its comparisons, maximised by SciPy",
     "pairs_educational_value": "the likelihood of its comparisons, maximised by SciPy",
+    "prp_rank": "Python's sorted over the planted order, and the number of comparisons",
     "pairs_own": "the likelihood of its comparisons, maximised by SciPy",
 }
 
@@ -72,7 +73,7 @@ def test_strengths_maximise_the_likelihood_of_the_comparisons():
 
     batch = pa.record_batch({"text": texts, "sample_id": [f"{n:032x}" for n in range(25)]})
     ctx = Context(params=PairParams(endpoint="e", rounds=4, prior=0.2), seed=3, ask=scripted)
-    strength, won, _ = compare_all(lambda columns=None: iter([batch]), ctx, "Which?")
+    strength, won, _, _ = compare_all(lambda columns=None: iter([batch]), ctx, "Which?")
     winner = np.array([a if first else b for a, b, first in outcomes])
     loser = np.array([b if first else a for a, b, first in outcomes])
 

@@ -11,6 +11,8 @@ tied to every other through a chain of comparisons from the first round on.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 from pydantic import Field
@@ -21,6 +23,7 @@ from catalog.plugins import Context, Out, Scan, scorer
 from flows.endpoints.wire import Question
 from flows.scorers.judge._judging import JudgeParams, Key, ask_until_read
 from flows.scorers.judge._pair import ask_pair, read_choice
+from flows.scorers.judge._position import position_report
 
 CRITERIA = {
     "writing_style": "Which text is better and more beautifully written?",
@@ -43,8 +46,8 @@ class OwnPairs(PairParams):
     question: str = Field(description="what is asked of two texts, such as: Which text is funnier?")
 
 
-def compare_all(scan: Scan, ctx: Context, question: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Strengths, shares of comparisons won, and states, in the rows' order."""
+def compare_all(scan: Scan, ctx: Context, question: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, Any]]:
+    """Strengths, shares of comparisons won, and states, in the rows' order; and what the place of a text did."""
     from catalog.grades.pairs import bradley_terry
 
     params: PairParams = ctx.params
@@ -55,9 +58,11 @@ def compare_all(scan: Scan, ctx: Context, question: str) -> tuple[np.ndarray, np
     strength, share = np.full(len(texts), np.nan), np.full(len(texts), np.nan)
     codes = np.full(len(texts), states.UNDEFINED, np.uint8)
     if len(rows) < 2:
-        return strength, share, codes
+        return strength, share, codes, {}
     first, second = pairs_of(len(rows), params.rounds, ctx.seed)
-    won = _outcomes(ctx, question, [texts[row] for row in rows], [ids[row] for row in rows], first, second)
+    shown = [texts[row][: params.longest] for row in rows]
+    votes = _votes(ctx, question, shown, [ids[row] for row in rows], first, second)
+    won = _outcomes(*votes)
     known = np.isfinite(won)
     if not known.any():
         raise BadInput(f"endpoint {params.endpoint} gave no comparison that can be read; see `strata endpoint list`")
@@ -67,7 +72,12 @@ def compare_all(scan: Scan, ctx: Context, question: str) -> tuple[np.ndarray, np
     wins = np.bincount(first[known], won[known], len(rows)) + np.bincount(second[known], 1 - won[known], len(rows))
     strength[rows] = np.where(seen > 0, found, np.nan)
     share[rows] = np.where(seen > 0, wins / np.maximum(seen, 1), np.nan)
-    return strength, share, codes
+    sizes = np.array([len(text) for text in shown])
+    with np.errstate(invalid="ignore"):
+        placed = position_report(
+            votes[0][:, 0] / votes[1][:, 0], votes[0][:, 1] / votes[1][:, 1], sizes[first], sizes[second]
+        )
+    return strength, share, codes, {"position": placed}
 
 
 def pairs_of(count: int, rounds: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -84,13 +94,12 @@ def pairs_of(count: int, rounds: int, seed: int) -> tuple[np.ndarray, np.ndarray
     return made[:, 0], made[:, 1]
 
 
-def _outcomes(
-    ctx: Context, question: str, texts: list[str], ids: list[str], first: np.ndarray, second: np.ndarray
-) -> np.ndarray:
-    """1: the first won, 0: the second, between: its share over both orders and all draws; NaN: no answer could be read."""
+def _votes(
+    ctx: Context, question: str, shown: list[str], ids: list[str], first: np.ndarray, second: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Answers "A" and answers, [pair, order]; the second order shows the second text as A."""
     params: PairParams = ctx.params
-    shown = [text[: params.longest] for text in texts]
-    votes, asked = np.zeros(len(first)), np.zeros(len(first))
+    said, asked = np.zeros((len(first), 2)), np.zeros((len(first), 2))
     turns = [(pair, swapped, draw) for pair in range(len(first)) for swapped in (0, 1) for draw in range(params.draws)]
 
     def ask(key: Key, draw: int, heat: float) -> Question:
@@ -98,14 +107,21 @@ def _outcomes(
         a, b = (second[pair], first[pair]) if swapped else (first[pair], second[pair])
         return ask_pair(question, shown[a], shown[b], draw, heat, ids[first[pair]])
 
-    for begin in range(0, len(turns), params.together):
-        some = turns[begin : begin + params.together]
+    together, rows = max(params.together, ctx.at_once), len(shown)
+    for begin in range(0, len(turns), together):
+        some = turns[begin : begin + together]
         for (pair, swapped, _), choice in ask_until_read(ctx, some, ask, read_choice).items():
-            votes[pair] += (choice == "A") != bool(swapped)
-            asked[pair] += 1
-        ctx.tick(len(texts) * min(begin + params.together, len(turns)) // len(turns) - len(texts) * begin // len(turns))
+            said[pair, swapped] += choice == "A"
+            asked[pair, swapped] += 1
+        ctx.tick(rows * min(begin + together, len(turns)) // len(turns) - rows * begin // len(turns))
+    return said, asked
+
+
+def _outcomes(said: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """1: the first won, 0: the second, between: its share over both orders and all draws; NaN: no answer could be read."""
+    votes = said[:, 0] + asked[:, 1] - said[:, 1]
     with np.errstate(invalid="ignore"):
-        return np.where(asked > 0, votes / asked, np.nan)
+        return np.where(asked.sum(1) > 0, votes / asked.sum(1), np.nan)
 
 
 def _declare(name: str, question: str | None) -> None:
@@ -114,12 +130,16 @@ def _declare(name: str, question: str | None) -> None:
         Out(f"pairs_{name}_won", pa.float32(), "share of its comparisons that it won", better="higher", range=(0, 1)),
     ]
 
-    def compare(scan: Scan, ctx: Context) -> dict[str, pa.Array]:
-        strength, share, codes = compare_all(scan, ctx, question or ctx.params.question)
+    def compare(scan: Scan, ctx: Context) -> dict[str, Any]:
+        strength, share, codes, report = compare_all(scan, ctx, question or ctx.params.question)
         found = (
             pa.array(values, out.type, from_pandas=True) for out, values in zip(outs, (strength, share), strict=True)
         )
-        return {**dict(zip([out.name for out in outs], found, strict=True)), "_state": pa.array(codes)}
+        return {
+            **dict(zip([out.name for out in outs], found, strict=True)),
+            "_state": pa.array(codes),
+            "_report": report,
+        }
 
     compare.__doc__ = f"{question or 'A question of yours.'} Strengths from a model's comparisons in both orders."
     compare.__module__ = __name__
