@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from catalog import Catalog
+from catalog import Catalog, grades
 from catalog.testing import attach_columns, sentences, write_jsonl
 from flows import score
 
@@ -27,6 +27,8 @@ ROOT = Path(__file__).parents[2]
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
 EVIL = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'> and more words to read"
+RUBRIC = {"name": "clarity", "about": "How clear?", "scales": {"clarity": {"low": 1, "high": 5}},
+          "labels": {"audience": {"of": ["children", "experts"]}}}  # fmt: skip
 VIEWS = {
     "home": "/",
     "discover": "/discover?q=words+to+read",
@@ -37,6 +39,9 @@ VIEWS = {
     "lineage": "/dataset?ref=web&tab=lineage",
     "map": "/dataset?ref=web&tab=map",
     "flows": "/flows?dataset=web&scorer=langid",
+    "campaigns": "/grade",
+    "desk": "/grade?campaign=clarity&as=looker",
+    "campaign": "/grade?new=1",
     "admin": "/admin",
     "audit": "/admin?tab=audit",
     "sql": "/sql?q=SELECT+source,count(*)+AS+rows+FROM+web+GROUP+BY+1",
@@ -58,6 +63,8 @@ def address(tmp_path_factory) -> Iterator[str]:
     places = np.random.default_rng(0).standard_normal((2, 61)).astype(np.float32)
     attach_columns(cat, "web", {"pca_x": places[0], "pca_y": places[1]}, scorer="map_pca")
     cat.publish_mix({"name": "blend", "parts": [{"dataset": "web"}]})
+    grades.create(cat, "clarity", "web", RUBRIC, graders=3)
+    grades.create(cat, "stretches", "web", {**RUBRIC, "labels": {}}, target="span")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -201,3 +208,63 @@ def test_a_lasso_on_the_map_is_counted_and_stays_in_the_address(page, address):
     page.wait_for_function("location.search.includes('view=') && location.search.includes('poly=')")
     page.keyboard.press("0")
     page.wait_for_function("!location.search.includes('view=')")
+
+
+def picked(page) -> list[str]:
+    return page.evaluate("[...document.querySelectorAll('.sx-desk input:checked')].map(el => el.value)")
+
+
+def turned(page, before: str) -> str:
+    """The mark of the item on the desk, once it is another."""
+    page.wait_for_function(
+        "mark => (document.querySelector('.sx-desk-origin')?.innerText ?? mark) !== mark", arg=before
+    )
+    return page.inner_text(".sx-desk-origin")
+
+
+def test_grading_needs_no_mouse(page, address):
+    settled(page, address + "/grade?campaign=clarity&as=ann")
+    first = page.inner_text(".sx-desk-origin")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("text=clarity is not chosen yet.")
+    for key in ("4", "2"):
+        page.keyboard.press(key)
+    assert picked(page) == ["4", "experts"]
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowLeft")
+    assert picked(page) == ["3", "experts"]
+    page.keyboard.press("Enter")
+    second = turned(page, first)
+    assert "1 graded by you" in page.inner_text(".sx-desk-strip") and picked(page) == []
+    page.keyboard.press("s")
+    third = turned(page, second)
+    page.keyboard.press("u")
+    assert turned(page, third) == second
+    page.keyboard.press("u")
+    assert turned(page, second) == first
+    page.keyboard.press("n")
+    page.keyboard.type("s is a letter here")
+    page.keyboard.press("Escape")
+    assert page.input_value("[data-note]") == "s is a letter here"
+    page.reload()
+    page.wait_for_selector(".sx-desk-origin")
+    assert page.inner_text(".sx-desk-origin") == first
+
+
+def test_a_stretch_is_marked_and_graded_by_characters(page, address):
+    settled(page, address + "/grade?campaign=stretches&as=ann")
+    before = page.inner_text(".sx-desk-origin")
+    page.evaluate("""() => {
+      const node = document.querySelector('[data-span-text]').firstChild, range = document.createRange();
+      range.setStart(node, 3), range.setEnd(node, 9);
+      getSelection().removeAllRanges(), getSelection().addRange(range);
+    }""")
+    page.keyboard.press("m")
+    page.wait_for_selector("text=Stretch 3-9")
+    page.keyboard.press("1")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_selector("text=The whole sample")
+    page.keyboard.press("5")
+    page.keyboard.press("Enter")
+    turned(page, before)
+    assert "clarity 5" in page.inner_text(".sx-desk-strip") and "span:3-9" in page.inner_text(".sx-desk-strip")
