@@ -156,7 +156,8 @@ def skip(cat: Catalog, item: str, *, grader: str | None = None, note: str = "") 
 
 
 def undo(cat: Catalog, name: str, grader: str | None = None) -> dict[str, Any]:
-    """Take back this grader's last grade or skip: it stays on record, superseded, and a graded item is theirs again."""
+    """Take back this grader's last grade or skip: it stays on record, superseded, and the item is theirs again,
+    unless somebody else has taken a skipped one meanwhile."""
     campaign, grader = find(cat, name), grader or cat.settings.actor
     ready(cat, campaign)
     with cat.session() as session:
@@ -175,8 +176,8 @@ def undo(cat: Catalog, name: str, grader: str | None = None) -> dict[str, Any]:
             grade.superseded = grade.superseded or moment
             session.add(grade)
         slot = session.get_one(GradeSlot, last.slot_id)
-        if last.act == "skip" and slot.item >= 0:
-            reopened(session, campaign.id, slot.item)
+        if last.act == "skip" and slot.item >= 0 and slot.status not in ("open", "reopened"):
+            reopened(session, campaign.id, slot.item)  # somebody has the place meanwhile; another may be free
         else:
             hold(slot, campaign, grader)
             session.add(slot)
