@@ -72,7 +72,7 @@ def walk(visit: Visit) -> str:
         visit.see("Read as an address")
         visit.see("at global indices")
     text = visit.text()
-    for words in ("web-l1", "mirror", "blend@v1", "run-1", "pulled already".upper()):
+    for words in ("web-l1", "mirror", "blend@v1", "run-1", "PULLED BEFORE"):
         assert words in text, (words, text)
     with visit.step("propose the takedown"):
         visit.type("Reason", REASON)

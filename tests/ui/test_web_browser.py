@@ -47,6 +47,8 @@ VIEWS = {
     "sql": "/sql?q=SELECT+source,count(*)+AS+rows+FROM+web+GROUP+BY+1",
     "mixes": "/mixes",
     "incidents": "/incidents?q=blend",
+    "intake": "/intake?source=web&pick=web",
+    "experiments": "/experiments",
     "history": "/mixes?tab=history",
     "editor": "/mixes?mix=new",
     "what_if": "/mixes?mix=new&view=weights",

@@ -14,7 +14,7 @@ from catalog.testing import attach_columns, sentences, write_jsonl
 from flows import promote, score
 
 APP = Path(__file__).parents[2] / "ui" / "web" / "app.py"
-PAGES = ("home", "discover", "dataset", "grade", "flows", "sql", "mixes", "incidents", "admin")
+PAGES = ("home", "discover", "dataset", "grade", "flows", "sql", "mixes", "experiments", "intake", "incidents", "admin")
 TURN = {"role": "user", "content": "Add two and two"}
 EVIL = "<script>window.hacked = 1</script><img src=x onerror=alert(1)>"
 

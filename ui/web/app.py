@@ -19,6 +19,7 @@ if __name__ == "__main__":  # not where a spawned process imports the main modul
             st.Page("views/discover.py", title="Discover", url_path="discover"),
             st.Page("views/dataset.py", title="Dataset", url_path="dataset"),
             st.Page("views/grade.py", title="Grade", url_path="grade"),
+            st.Page("views/experiments.py", title="Experiments", url_path="experiments"),
             st.Page("views/flows.py", title="Flows", url_path="flows"),
             st.Page("views/intake.py", title="Intake", url_path="intake"),
             st.Page("views/incidents.py", title="Incidents", url_path="incidents"),

@@ -17,6 +17,7 @@ VIEWS = {
     "dataset": "views/dataset.py",
     "grade": "views/grade.py",
     "flows": "views/flows.py",
+    "experiments": "views/experiments.py",
     "incidents": "views/incidents.py",
     "intake": "views/intake.py",
     "sql": "views/sql.py",

@@ -17,7 +17,7 @@ from ui.intake import propose_promotion
 from ui.web.components import address, intake_list, shell
 from ui.web.components.figures import count, plural, share, stamp
 from ui.web.components.markup import Markup, h, link, live
-from ui.web.components.parts import caps, chip, joined, pairs, ranked, table
+from ui.web.components.parts import caps, chip, joined, pairs, panel, ranked, table
 from ui.web.queries import jobs
 
 Rows = Sequence[Mapping[str, Any]]
@@ -220,7 +220,7 @@ def _facts(row: Mapping[str, Any]) -> Markup:
     promised = "; ".join(
         f"{name} {value}" for name, value in row["expectations"].items() if value not in (None, {}, [])
     )
-    return pairs([
+    held = [
         ("why it failed", h("span", row["reason"], cls="sx-bad") if row["reason"] else None),
         ("next", h("span", row["next"], " ", h("code", row["command"]) if row["command"] else None)),
         ("read from", h("span", ", ".join(row["uri"]), cls="sx-mono") if row["uri"] else None),
@@ -229,7 +229,8 @@ def _facts(row: Mapping[str, Any]) -> Markup:
         ("evidence", intake_list.evidence(row["evidence"])),
         ("promises", promised), ("owner", row["owner"]), ("last delivery", stamp(row["seen"])),
         ("promoted as", joined([h("a", one, cls="sx-link", **link("dataset", ref=one)) for one in row["promoted"]]) if row["promoted"] else None),
-    ])  # fmt: skip
+    ]  # fmt: skip
+    return panel(None, pairs([(name, value) for name, value in held if value]))
 
 
 def _csv(cat: Catalog, name: str) -> str:

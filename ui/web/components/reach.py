@@ -39,6 +39,7 @@ def radius(held: Mapping[str, Any], tiers: Mapping[str, str]) -> Markup:
 
 def where(held: Mapping[str, Any], tiers: Mapping[str, str]) -> Markup:
     """Rows, copies and children of each dataset."""
+    done = "run" in held
     names = sorted({*held["rows"], *held["copies"], *held["children"]}, key=lambda name: (tiers.get(name, ""), name))
     included = held.get("included", [])
     lines = [
@@ -46,19 +47,25 @@ def where(held: Mapping[str, Any], tiers: Mapping[str, str]) -> Markup:
             tier(tiers[name]) if name in tiers else "",
             h("a", name, cls="sx-link", **link("dataset", ref=name)),
             count(held["rows"].get(name, 0)),
-            _beyond(held["copies"].get(name, 0), "copies" in included),
-            _beyond(held["children"].get(name, 0), "children" in included),
+            _beyond(held["copies"].get(name, 0), "copies" in included, done),
+            _beyond(held["children"].get(name, 0), "children" in included, done),
         )
         for name in names
     ]
     heads = ["tier", "dataset", "rows", "exact copies", "made from them"]
-    return h("div", caps("where it is held"), table(heads, lines, numeric=(2, 3, 4), nowrap=(0, 1)), cls="sx-block")
+    return h(
+        "div",
+        caps("where it was held" if done else "where it is held"),
+        table(heads, lines, numeric=(2, 3, 4), nowrap=(0, 1)),
+        cls="sx-block",
+    )
 
 
-def _beyond(rows: int, taken: bool) -> Any:
+def _beyond(rows: int, taken: bool, done: bool) -> Any:
     if not rows:
         return h("span", "–", cls="sx-faint")
-    return h("span", count(rows), " ", chip("goes too" if taken else "stays", "accent" if taken else "warn"))
+    said = ("went too" if done else "goes too") if taken else ("stayed" if done else "stays")
+    return h("span", count(rows), " ", chip(said, "accent" if taken else "warn"))
 
 
 def mixes(held: Sequence[Mapping[str, Any]]) -> Markup | None:
@@ -99,7 +106,7 @@ def pulls(held: Sequence[Mapping[str, Any]]) -> Markup | None:
         for pull in held[:100]
     ]
     heads = ["began", "by", "on", "as", "mix", "of them", "first at"]
-    return h("div", caps("pulled already"), table(heads, lines, numeric=(5, 6), nowrap=(0, 1, 4)), cls="sx-block")
+    return h("div", caps("pulled before"), table(heads, lines, numeric=(5, 6), nowrap=(0, 1, 4)), cls="sx-block")
 
 
 def runs(held: Sequence[Mapping[str, Any]], models: Sequence[Mapping[str, Any]]) -> Markup | None:

@@ -6,6 +6,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import streamlit as st
+
+from catalog import Catalog
+from ui.mixing import compare_trials
+from ui.web.components import address, shell
 from ui.web.components.figures import compact, count, number, plural
 from ui.web.components.markup import Markup, h
 from ui.web.components.parts import asis, caps, chip, table
@@ -66,6 +71,21 @@ def compared(found: Sequence[Mapping[str, Any]], a: str, b: str) -> Markup:
     about = f"{how} A tie: the interval holds zero. Detectable: the least difference that so many runs would show, 4 times in 5."
     body = table(heads, rows, numeric=(1, 2, 3, 4, 5), nowrap=(0, 6))
     return h("div", body, h("div", about, cls="sx-faint", style="font-size:12.5px"), cls="sx-stack")
+
+
+def versus(cat: Catalog, ref: str, others: Sequence[str], models: str | None = None) -> None:
+    """Runs on a mix against those on another one, which is chosen here; models: a pattern, asked for if not given."""
+    one, two, _ = st.columns([1.2, 1, 1.4], gap="small")
+    with one:
+        other = address.choice(
+            "Against the baseline", "other", ["", *others], "", format_func=lambda name: name or "none"
+        )
+    with two:
+        label, hint = "Only models called", "all, or *-1m-*"
+        pattern = address.text_box(label, "models", placeholder=hint) if models is None else models
+    if other:
+        with shell.guarded():
+            shell.show(compared(compare_trials(cat, [other, ref], models=pattern or None), other, ref))
 
 
 def listing(trials: Sequence[Any], results: Sequence[str]) -> Markup:

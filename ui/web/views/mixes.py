@@ -10,7 +10,7 @@ from catalog import Catalog
 from catalog.meta.models import Mix
 from catalog.mixes.sign import signatures
 from catalog.trials import list_trials
-from ui.mixing import compare_trials, diff, ledger
+from ui.mixing import diff, ledger
 from ui.web.components import address, lock, mix_change, mix_history, shell, trials, verdicts
 from ui.web.components.figures import ago, compact, count, plural
 from ui.web.components.markup import Markup, h, link, live
@@ -150,16 +150,8 @@ def tried(cat: Catalog, ref: str) -> None:
     shell.show(trials.summary(mixtures.groups(mine)))
     others = sorted({trial.mix for trial in every if trial.mix != ref})
     if others:
-        one, two, _ = st.columns([1.2, 1, 1.4], gap="small")
-        with one:
-            other = address.choice(
-                "Against the baseline", "other", ["", *others], "", format_func=lambda name: name or "none"
-            )
-        with two:
-            pattern = address.text_box("Only models called", "models", placeholder="all, or *-1m-*")
-        if other:
-            with shell.guarded():
-                shell.show(trials.compared(compare_trials(cat, [other, ref], models=pattern or None), other, ref))
+        trials.versus(cat, ref, others)
+        live(h("a", "All mixes beside one another", cls="sx-link", **link("experiments", mix=ref)), "experiments")
     results = [
         name for name in dict.fromkeys(name for trial in mine for name in trial.results) if not name.endswith("_stderr")
     ]
