@@ -97,16 +97,16 @@ def confounds(cat: Catalog, ref: str, column: str) -> dict[str, Any]:
         raise BadInput(f"{column} of {found.ref} is {known[column]}, not a number; explore it with sql or a filter")
     numbers = [name for name, kind in known.items() if is_number(kind) and name not in (column, "chars", *SERIAL)]
     labels = [name for name, kind in known.items() if _is_label(name, kind)]
-    data, read = _sample(cat, found, [column, "chars", *numbers, *labels])
-    values = _floats(data.column(column))
+    data, read = sample_rows(cat, found, [column, "chars", *numbers, *labels])
+    values = floats(data.column(column))
     there = np.isfinite(values)
     if there.sum() < 10:
         raise BadInput(
             f"{column} of {found.ref} has {there.sum()} values; ten are needed to say what goes along with it"
         )
-    length = np.log1p(_floats(data.column("chars")))
+    length = np.log1p(floats(data.column("chars")))
     entries = [_relation("length", values, length, None)]
-    entries += [_relation(name, values, _floats(data.column(name)), length) for name in numbers]
+    entries += [_relation(name, values, floats(data.column(name)), length) for name in numbers]
     groups = [_grouped(name, values[there], data.column(name).filter(pa.array(there))) for name in labels]
     return {
         "ref": found.ref,
@@ -181,7 +181,7 @@ class _Edge:
         self.near = {True: empty, False: empty}
 
     def look(self, batch: pa.RecordBatch, kept: bool) -> None:
-        values = _floats(batch.column(self.column))
+        values = floats(batch.column(self.column))
         holds = HOLDS[self.operator](values, self.threshold)
         side = np.isfinite(values) & (holds if kept else ~holds)
         old, ids = self.near[kept]
@@ -206,7 +206,7 @@ class _Edge:
 HOLDS = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
 
 
-def _floats(array: pa.Array | pa.ChunkedArray) -> np.ndarray:
+def floats(array: pa.Array | pa.ChunkedArray) -> np.ndarray:
     """Values as float64, NaN where there is none."""
     return pc.cast(array, pa.float64(), safe=False).to_numpy(zero_copy_only=False)
 
@@ -238,11 +238,11 @@ def _entry(sums: np.ndarray) -> dict[str, Any]:
     return {"rows": rows, "kept": kept, "share": share, "total": total, "kept_total": kept_total}
 
 
-def _sample(cat: Catalog, found: Resolved, columns: list[str]) -> tuple[pa.Table, int]:
+def sample_rows(cat: Catalog, found: Resolved, columns: list[str], most: int = SAMPLE) -> tuple[pa.Table, int]:
     """Columns of all rows, or of the share with the smallest sample ids: they are hashes, so that this is a fair sample."""
     rows, where = found.dataset.rows or 0, None
-    if rows > SAMPLE:
-        where = f"sample_id < '{int(2**32 * SAMPLE / rows):08x}'"
+    if rows > most:
+        where = f"sample_id < '{int(2**32 * most / rows):08x}'"
     table = pa.Table.from_batches(list(cat.scan(found.ref, columns, where=where, batch_rows=65536)))
     return table, table.num_rows
 

@@ -60,7 +60,7 @@ def figure(statistics: dict[str, Any], *, log: bool = False, width: int = 760, h
         return tall * (log1p(value) / log1p(most) if log else value / most)
 
     parts: list[Markup] = []
-    for tick in _log_ticks(most) if log else _ticks(0, most, 4):
+    for tick in _log_ticks(most) if log else ticks(0, most, 4):
         y = top + tall - rise(tick)
         parts += [
             h("line", x1=left, x2=width - right, y1=f"{y:.1f}", y2=f"{y:.1f}", cls="g"),
@@ -84,7 +84,7 @@ def figure(statistics: dict[str, Any], *, log: bool = False, width: int = 760, h
             )
     parts.append(h("line", x1=left, x2=width - right, y1=top + tall + 0.5, y2=top + tall + 0.5, cls="a"))
     parts += [
-        h("text", number(tick), x=f"{x(tick):.1f}", y=height - 8, text_anchor="middle") for tick in _ticks(low, high, 7)
+        h("text", number(tick), x=f"{x(tick):.1f}", y=height - 8, text_anchor="middle") for tick in ticks(low, high, 7)
     ]
     return _svg(width, height, parts)
 
@@ -108,21 +108,22 @@ def _percentiles(held: dict[str, float], x: Any, top: int, tall: int) -> list[Ma
         )
     if "50" in held:
         at = x(held["50"])
+        left = at < x(float("inf")) - 130
         made += [
             h("line", x1=f"{at:.1f}", x2=f"{at:.1f}", y1=top, y2=top + tall, cls="m"),
             h(
                 "text",
                 f"median {number(held['50'])}",
-                x=f"{at + 5:.1f}" if at < 620 else f"{at - 5:.1f}",
+                x=f"{at + 5:.1f}" if left else f"{at - 5:.1f}",
                 y=top - 6,
                 cls="m",
-                text_anchor="start" if at < 620 else "end",
+                text_anchor="start" if left else "end",
             ),
         ]
     return made
 
 
-def _ticks(low: float, high: float, wanted: int) -> list[float]:
+def ticks(low: float, high: float, wanted: int) -> list[float]:
     """Round numbers between low and high."""
     if high - low <= 1e-9 * max(abs(low), abs(high)):
         return [(low + high) / 2]  # a constant

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
-from sqlmodel import select
+import streamlit as st
 
 from catalog import Catalog
 from catalog.catalog import Resolved
-from catalog.meta.models import ColumnRecord, Recipe
+from catalog.distributions import correlations, distribution, stale_columns
+from catalog.meta.models import ColumnRecord
 from catalog.plugins import plugins
+from ui.web.charts import matrix
 from ui.web.charts.coverage import states
-from ui.web.charts.histogram import figure, thumbnail
+from ui.web.charts.histogram import thumbnail
 from ui.web.components import address, shell
-from ui.web.components.figures import count, number, plural, share, stamp
-from ui.web.components.markup import Markup, act, h, link, live
-from ui.web.components.parts import caps, chip, pairs, panel, ranked
+from ui.web.components.column_panel import BETTER, STRONG, column_panel, rho_of, short_ref, signed
+from ui.web.components.figures import count, number, share
+from ui.web.components.markup import Markup, h, link, live
+from ui.web.components.parts import chip, panel, tabs
 
-STRONG = 0.5
-"""From this absolute rank correlation with length on, a score is called out."""
-BETTER = {"higher": ("↑", "higher is better"), "lower": ("↓", "lower is better")}
-QUANTILES = ("1", "5", "25", "50", "75", "95", "99")
+LOOKS = {"spread": "One by one", "together": "Together"}
+FACETS = ("source", "language", "licence")
 
 
 def draw(cat: Catalog, found: Resolved) -> None:
@@ -43,17 +43,110 @@ def draw(cat: Catalog, found: Resolved) -> None:
                 f"Statistics are over the live rows of v{found.dataset.head}, the newest version; columns belong to rows, not to versions."
             )
         )
+    look = address.get("look")
+    look = look if look in LOOKS else "spread"
+    live(tabs("dataset", look, LOOKS, name="look", ref=short_ref(found), tab="columns"), "looks")
+    if look == "together":
+        with shell.guarded():
+            _together(cat, found, columns)
+        return
+    stale = _stale(cat, str(cat.settings.home), found.dataset.lance_version, found.ref)
     chosen = next((column for column in columns if column.alias == address.get("column")), None)
     if chosen is not None:
-        live(_one(cat, found, chosen), "column", _handle)
-    live(_grid(found, columns, chosen), "columns", _handle)
+        by = _by(columns, chosen)
+        with shell.guarded():
+            spread = _spread(cat, found, chosen, by)
+            live(column_panel(cat, found, chosen, spread, stale.get(chosen.alias, [])), "column", _handle)
+    live(_grid(found, columns, chosen, stale), "columns", _handle)
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _stale(_cat: Catalog, home: str, state: int, ref: str) -> dict[str, list[str]]:
+    return stale_columns(_cat, _cat.resolve(ref))
+
+
+@st.cache_data(show_spinner="reading values …", max_entries=64)
+def _distributed(_cat: Catalog, home: str, state: int, ref: str, column: str, by: str | None) -> dict[str, Any]:
+    return distribution(_cat, ref, column, by)
+
+
+@st.cache_data(show_spinner="comparing columns …", max_entries=16)
+def _correlated(_cat: Catalog, home: str, state: int, ref: str, columns: tuple[str, ...]) -> dict[str, Any]:
+    return correlations(_cat, ref, list(columns) or None)
+
+
+def _by(columns: list[ColumnRecord], chosen: ColumnRecord) -> str:
+    """The label that the chosen column is broken down by; none for a column that is no number."""
+    if "histogram" not in chosen.statistics:
+        return ""
+    labels = [column.alias for column in columns if column.type == "string" and not column.alias.startswith("verdict_")]
+    with st.columns([1, 3])[0]:
+        options = ["", *FACETS, *(name for name in labels if name not in FACETS)]
+        return address.choice("Broken down by", "facet", options, "", format_func=lambda name: name or "nothing")
+
+
+def _spread(cat: Catalog, found: Resolved, column: ColumnRecord, by: str) -> dict[str, Any] | None:
+    if "histogram" not in column.statistics:
+        return None
+    home, state = str(cat.settings.home), found.dataset.lance_version
+    return _distributed(cat, home, state, found.ref, column.alias, by or None)
+
+
+def _together(cat: Catalog, found: Resolved, columns: list[ColumnRecord]) -> None:
+    """The matrix of rank correlations, length first."""
+    numbers = [column.alias for column in columns if "histogram" in column.statistics and not _names(column)]
+    asked = address.choices("Columns", "among", numbers, placeholder="the first 40 that vary", max_selections=40)
+    if len(numbers) < 2:
+        shell.show(shell.note("Two columns of numbers are needed for a correlation."))
+        return
+    home, state = str(cat.settings.home), found.dataset.lance_version
+    held = _correlated(cat, home, state, found.ref, tuple(asked or numbers[:40]))
+    live(_matrix(found, columns, held), "matrix")
+
+
+def _names(column: ColumnRecord) -> bool:
+    """Whether its numbers are names of groups, which have no order."""
+    return column.output.endswith(("_group", "_cluster")) or column.output.startswith("cluster")
+
+
+def _matrix(found: Resolved, columns: list[ColumnRecord], held: dict[str, Any]) -> Markup:
+    followers = [(column.alias, rho) for column in columns if abs(rho := rho_of(column) or 0.0) >= STRONG]
+    followers.sort(key=lambda item: -abs(item[1]))
+    part = held["sampled"] < held["rows"]
+    sampled = f"a fixed sample of {count(held['sampled'])} of {count(held['rows'])} rows" if part else "all rows"
+    said = f"Spearman's rank correlation over {sampled}, of each pair where both have a value; length is in characters."
+    left = (
+        f" Left out: {', '.join(held['left_out'][:12])}{' …' if len(held['left_out']) > 12 else ''}."
+        if held["left_out"]
+        else ""
+    )
+    callout = (
+        h(
+            "div",
+            h("b", f"{len(followers)} follow length"),
+            h("span", ", ".join(f"{name} {signed(value)}" for name, value in followers[:10])
+              + (" …" if len(followers) > 10 else "") + ": compare them with length alone before you trust them."),
+            cls="sx-callout warn",
+        )
+        if followers
+        else h("div", h("span", f"No column follows length (from {STRONG} on)."), cls="sx-callout")
+    )  # fmt: skip
+    return h(
+        "div",
+        callout,
+        panel("Rank correlations", matrix.figure(short_ref(found), held["columns"], held["matrix"], STRONG)),
+        h("div", said + left, cls="sx-faint"),
+        cls="sx-stack",
+    )
 
 
 def _handle(name: str, value: str) -> None:
     address.put(**{name: value})
 
 
-def _grid(found: Resolved, columns: list[ColumnRecord], chosen: ColumnRecord | None) -> Markup:
+def _grid(
+    found: Resolved, columns: list[ColumnRecord], chosen: ColumnRecord | None, stale: dict[str, list[str]]
+) -> Markup:
     known = plugins("scorer")
     blocks = []
     grouped: dict[str, list[ColumnRecord]] = {}
@@ -70,14 +163,20 @@ def _grid(found: Resolved, columns: list[ColumnRecord], chosen: ColumnRecord | N
             h("span", summary, cls="sx-faint sx-cut", style="font-size:12.5px"),
             cls="sx-group-head",
         )
-        blocks.append(h("section", head, h("div", [_tile(found, column, chosen) for column in held], cls="sx-grid")))
+        blocks.append(
+            h(
+                "section",
+                head,
+                h("div", [_tile(found, column, chosen, stale.get(column.alias)) for column in held], cls="sx-grid"),
+            )
+        )
     return h("div", blocks, cls="sx-groups")
 
 
-def _tile(found: Resolved, column: ColumnRecord, chosen: ColumnRecord | None) -> Markup:
+def _tile(found: Resolved, column: ColumnRecord, chosen: ColumnRecord | None, stale: list[str] | None) -> Markup:
     held = column.statistics
     arrow = BETTER.get(column.better or "", ("", ""))
-    rho = _rho(column)
+    rho = rho_of(column)
     middle = (held.get("quantiles") or {}).get("50")
     facts = f"median {number(middle)}" if middle is not None else _top(held)
     corner = (
@@ -90,19 +189,15 @@ def _tile(found: Resolved, column: ColumnRecord, chosen: ColumnRecord | None) ->
         h(
             "div",
             h("span", column.alias, cls="sx-name sx-cut", title=column.alias),
-            h("span", arrow[0], cls="sx-faint", title=arrow[1]),
+            chip("stale", "warn", "; ".join(stale)) if stale else h("span", arrow[0], cls="sx-faint", title=arrow[1]),
             cls="sx-between",
         ),
         thumbnail(held),
         states(column.states, found.dataset.rows),
         h("div", h("span", facts, cls="sx-cut"), corner, cls="sx-between sx-meta"),
         cls="sx-col on" if chosen is not None and chosen.alias == column.alias else "sx-col",
-        **link("dataset", ref=_ref(found), tab="columns", column=column.alias),
+        **link("dataset", ref=short_ref(found), tab="columns", column=column.alias),
     )
-
-
-def _ref(found: Resolved) -> str:
-    return found.dataset.name if found.number == found.dataset.head else found.ref
 
 
 def _top(statistics: dict[str, Any]) -> str:
@@ -115,197 +210,3 @@ def _top(statistics: dict[str, Any]) -> str:
 
 def type_note(statistics: dict[str, Any]) -> str:
     return f"{count(statistics.get('count'))} values"
-
-
-def _rho(column: ColumnRecord) -> float | None:
-    return (column.statistics.get("length_correlation") or {}).get("spearman")
-
-
-def signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")
-
-
-def _one(cat: Catalog, found: Resolved, column: ColumnRecord) -> Markup:
-    with cat.session() as session:
-        recipe = session.get(Recipe, column.fingerprint)
-        shared = list(
-            session.exec(
-                select(ColumnRecord.dataset_id)
-                .where(ColumnRecord.fingerprint == column.fingerprint, ColumnRecord.dataset_id != column.dataset_id)
-                .distinct()
-            )
-        )
-    out = next(
-        (out for scorer in plugins("scorer").values() for out in scorer.writes if out.name == column.output), None
-    )
-    arrow = BETTER.get(column.better or "")
-    head = h(
-        "div",
-        h("span", column.alias, cls="sx-h1", style="font-size:18px"),
-        chip(column.type),
-        chip(column.scope if column.scope != "population" else f"for {column.population}"),
-        chip(f"{arrow[0]} {arrow[1]}", "accent") if arrow else None,
-        h("span", out.doc if out else "", cls="sx-sub"),
-        h(
-            "a",
-            "Try a threshold",
-            cls="sx-link",
-            style="margin-left:auto",
-            **link("dataset", ref=_ref(found), tab="explore", where=_median(column), **{"with": column.alias}),
-        )
-        if "histogram" in column.statistics
-        else None,
-        h(
-            "span",
-            "Close",
-            cls="sx-step",
-            style="" if "histogram" in column.statistics else "margin-left:auto",
-            **act("column", ""),
-        ),
-        cls="sx-title",
-    )
-    left = h(
-        "div",
-        _distribution(column),
-        panel("Coverage", states(column.states, found.dataset.rows, legend=True)),
-        _length(column),
-        cls="sx-stack",
-        style="min-width:0",
-    )
-    right = h(
-        "div",
-        _summary(column),
-        _report(column),
-        _origin(column, recipe, len(shared)),
-        cls="sx-stack",
-        style="min-width:0",
-    )
-    return h(
-        "div",
-        head,
-        h("div", left, right, cls="sx-split"),
-        cls="sx-stack",
-        style="border-bottom:1px solid var(--sx-line);padding-bottom:18px",
-    )
-
-
-def _median(column: ColumnRecord) -> str:
-    """A filter that keeps the better half."""
-    middle = (column.statistics.get("quantiles") or {}).get("50", 0.0)
-    return f"{column.alias} {'<' if column.better == 'lower' else '>'} {middle:.4g}"
-
-
-def _distribution(column: ColumnRecord) -> Markup:
-    held = column.statistics
-    if "histogram" in held:
-        log = address.get("counts") == "log"
-        switch = h(
-            "span", "linear counts" if log else "log counts", cls="sx-step", **act("counts", "" if log else "log")
-        )
-        sampled = (
-            f"from every {held['sampled_every']}th row"
-            if held.get("sampled_every")
-            else plural(held.get("count", 0), "value")
-        )
-        return h(
-            "section",
-            h(
-                "div",
-                caps("Distribution"),
-                h(
-                    "span",
-                    f"{sampled}, {len(held['histogram']['counts'])} bins",
-                    cls="sx-faint",
-                    style="font-size:12px;margin-right:auto",
-                ),
-                switch,
-                cls="sx-row",
-            ),
-            figure(held, log=log),
-            cls="sx-panel",
-        )
-    if held.get("facets"):
-        return panel(
-            f"Values ({count(held.get('distinct'))} different)", ranked(held["facets"], held.get("count", 0), 12)
-        )
-    return panel(
-        "Values",
-        h("span", f"{count(held.get('count'))} values of type {column.type}; they have no histogram", cls="sx-soft"),
-    )
-
-
-def _length(column: ColumnRecord) -> Markup | None:
-    rho = _rho(column)
-    if rho is None:
-        return None
-    strong = abs(rho) >= STRONG
-    words = (
-        "follows the length of the text closely: compare it with length alone before you trust it"
-        if strong
-        else "depends on length a little"
-        if abs(rho) >= 0.2
-        else "is nearly independent of length"
-    )
-    return h(
-        "div",
-        h("b", f"ρ = {signed(rho)}"),
-        h("span", f"Rank correlation with characters: {column.alias} {words}."),
-        cls="sx-callout warn" if strong else "sx-callout",
-    )
-
-
-def _summary(column: ColumnRecord) -> Markup:
-    held = column.statistics
-    rows = [("values", count(held.get("count"))), ("distinct", count(held["distinct"]) if "distinct" in held else None)]
-    rows += [(name, number(held[name])) for name in ("mean", "std", "min", "max") if name in held]
-    rows += [
-        (f"p{q}" if q != "50" else "median", number((held.get("quantiles") or {})[q]))
-        for q in QUANTILES
-        if q in (held.get("quantiles") or {})
-    ]
-    return panel("Summary", pairs([row for row in rows if row[1] is not None], numbers=True))
-
-
-def _report(column: ColumnRecord) -> Markup | None:
-    """What the fit said of itself: agreement with its interval, counts, divergences."""
-    if not column.report:
-        return None
-    return panel(
-        "Report of the fit", pairs((name.replace("_", " "), _told(value)) for name, value in column.report.items())
-    )
-
-
-def _told(value: Any) -> Any:
-    if isinstance(value, (dict, list)):
-        return h("span", orjson.dumps(value).decode(), cls="sx-mono")
-    return number(value)
-
-
-def _origin(column: ColumnRecord, recipe: Recipe | None, shared: int) -> Markup:
-    known = plugins("scorer").get(column.scorer)
-    rows = [
-        ("scorer", f"{column.scorer} {known.version}" if known else column.scorer),
-        ("citation", known.citation if known else None),
-        ("fingerprint", h("span", column.fingerprint, cls="sx-mono")),
-        ("stored as", h("span", column.physical, cls="sx-mono")),
-        ("digest", h("span", column.digest[:16], cls="sx-mono", title=column.digest)),
-        ("computed", stamp(column.created)),
-        ("also in", f"{shared} other dataset{'s' if shared != 1 else ''} (same fingerprint)" if shared else None),
-    ]
-    body = (
-        orjson.dumps(recipe.body, option=orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS).decode()
-        if recipe
-        else "no recipe is recorded"
-    )
-    return h(
-        "section",
-        caps("Recipe"),
-        pairs([row for row in rows if row[1]]),
-        h(
-            "details",
-            h("summary", "recipe as hashed"),
-            h("pre", body, cls="sx-pre", style="margin-top:6px"),
-            style="margin-top:8px",
-        ),
-        cls="sx-panel",
-    )
