@@ -110,6 +110,7 @@ VERBS: dict[str, Verb] = {
     "endpoint import": ("", "", FILES),
     "endpoint batches": ("", "", PAYS),
     "endpoint cancel": ("", "", PAYS),
+    "judge report": ("GET /datasets/{ref}/judges/{column}", "judge_report", ""),
     "budget set": ("", "", PAYS),
     "budget list": ("", "budgets", PAYS),
     "grade create": ("POST /campaigns", "", GRADES),

@@ -42,6 +42,7 @@ def create_app(cat: Catalog | None = None) -> FastAPI:
     from ui.api.grading import router as grading
     from ui.api.intake import router as intake
     from ui.api.insight import router as insight
+    from ui.api.judging import router as judging
     from ui.api.mixing import router as mixing
     from ui.api.proposing import router as proposing
     from ui.api.questions import router as questions
@@ -57,10 +58,11 @@ def create_app(cat: Catalog | None = None) -> FastAPI:
     app.include_router(reading)
     app.include_router(writing)
     app.include_router(mixing)
+    app.include_router(judging)
     app.include_router(intake)
     app.include_router(discovering)
-    app.include_router(insight)
     app.include_router(grading)
+    app.include_router(insight)
     app.include_router(questions)
     app.include_router(proposing)
     app.add_exception_handler(StrataError, _strata_error)

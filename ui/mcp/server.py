@@ -23,7 +23,7 @@ from catalog.access import check
 from catalog.errors import Refused, StrataError
 from catalog.query.withheld import refuse_text
 from ui.api.tokens import catalog_for, holder
-from ui.mcp import account, discovering, grading, insight, mixing, proposing, questions, resources
+from ui.mcp import account, discovering, grading, insight, judging, mixing, proposing, questions, resources
 from ui.mcp.consent import consents, length, refuse_reading, withheld
 from ui.querying import search_hits
 from ui.shapes import dataset_row, plain, plan_rows, run_row, scorer_row
@@ -41,7 +41,7 @@ INSTRUCTIONS = (
 )
 
 
-ROOMS = (mixing, grading, discovering, insight, questions, proposing, account)
+ROOMS = (mixing, judging, grading, discovering, insight, questions, proposing, account)
 
 
 class LocalTokens(TokenVerifier):
