@@ -32,6 +32,8 @@ NAMED = 3
 """Examples that a line names."""
 DAYS = 7
 NEWEST = 6
+RECORDS = 600
+"""Newest columns that are looked at for what is new."""
 FAILED = ("failed", "crashed")
 
 
@@ -226,23 +228,23 @@ def _mixes(session: Session, begin: str, limit: int) -> list[News]:
 
 
 def _columns(session: Session, begin: str, limit: int) -> list[News]:
-    """Columns by the run that made them."""
-    query = (
-        select(
-            func.max(ColumnRecord.created),
-            Dataset.name,
-            ColumnRecord.run_id,
-            func.count(),
-            func.min(ColumnRecord.alias),
-        )
-        .join(Dataset, col(Dataset.id) == ColumnRecord.dataset_id)
-        .where(ColumnRecord.created > begin, col(Dataset.dropped).is_(None))
-        .group_by(Dataset.name, ColumnRecord.run_id)
-        .order_by(func.max(ColumnRecord.created).desc())
-        .limit(limit)
+    """Columns by the run that made them, among the newest few hundred."""
+    newest = select(ColumnRecord.created, ColumnRecord.dataset_id, ColumnRecord.run_id, ColumnRecord.alias).where(
+        ColumnRecord.created > begin).order_by(col(ColumnRecord.created).desc()).limit(RECORDS)  # fmt: skip
+    made: dict[tuple[str, str | None], list[tuple[str, str]]] = {}
+    for when, dataset_id, run_id, alias in session.exec(newest):
+        made.setdefault((dataset_id, run_id), []).append((when, alias))
+    runs = list(made.items())[:limit]
+    query = select(Dataset.id, Dataset.name).where(
+        col(Dataset.id).in_([key[0] for key, _ in runs]), col(Dataset.dropped).is_(None)
     )
+    names = dict(session.exec(query).all())
     return [
-        News(when, "columns", name, alias if count == 1 else f"{alias} and {count - 1} more", "dataset",
-             {"ref": name, "tab": "columns"})
-        for when, name, _, count, alias in session.exec(query)
+        News(columns[0][0], "columns", names[dataset_id], _listed(sorted(alias for _, alias in columns)), "dataset",
+             {"ref": names[dataset_id], "tab": "columns"})
+        for (dataset_id, _), columns in runs if dataset_id in names
     ]  # fmt: skip
+
+
+def _listed(aliases: list[str]) -> str:
+    return aliases[0] if len(aliases) == 1 else f"{aliases[0]} and {len(aliases) - 1} more"
