@@ -23,6 +23,8 @@ from flows.sets import dataset_of, rows_of
 
 MOST = 2_000
 """Rows a side in a transport problem."""
+HELD = 20_000
+"""Rows beyond four samples that are held before the lowest are picked."""
 
 
 def transport(left: np.ndarray, right: np.ndarray, epsilon: float = 0.02) -> dict[str, Any]:
@@ -115,16 +117,33 @@ def _texts(cat: Catalog, refs: tuple[str, str], listed: list[dict[str, Any]]) ->
 
 
 def _sample(cat: Catalog, ref: str, name: str, rows: int, seed: int) -> tuple[np.ndarray, list[str]]:
-    """Unit vectors and ids of the rows with the lowest keyed hashes."""
+    """Unit vectors and ids of the rows with the lowest keyed hashes; a few times as many are held at most."""
     import xxhash
 
-    parts, ids = [], []
+    held: list[tuple[np.ndarray, np.ndarray, list[str]]] = []
+    size = 0
     for batch in rows_of(cat, ref, ["sample_id", name]):
-        points, held = unit_vectors(batch, name)
-        parts.append(points)
+        points, at = unit_vectors(batch, name)
         names = batch["sample_id"].to_pylist()
-        ids += [names[row] for row in held]
-    order = np.argsort(np.array([xxhash.xxh64_intdigest(i.encode(), seed) for i in ids], np.uint64), kind="stable")
-    if not ids:
+        ids = [names[row] for row in at]
+        keys = np.array([xxhash.xxh64_intdigest(one.encode(), seed) for one in ids], np.uint64)
+        held.append((keys, points, ids))
+        size += len(ids)
+        if size > 4 * rows + HELD:
+            held = [_lowest(held, rows)]
+            size = len(held[0][0])
+    if not size:
         raise BadInput(f"{ref}: no row has a vector in {name}, so there is nothing to compare; it needs rows with text")
-    return np.concatenate(parts)[order[:rows]], [ids[i] for i in order[:rows]]
+    _, points, ids = _lowest(held, rows)
+    return points, ids
+
+
+def _lowest(
+    held: list[tuple[np.ndarray, np.ndarray, list[str]]], rows: int
+) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """The `rows` lowest keys of all parts, in their order."""
+    keys = np.concatenate([part[0] for part in held])
+    points = np.concatenate([part[1] for part in held])
+    ids = [one for part in held for one in part[2]]
+    order = np.argsort(keys, kind="stable")[:rows]
+    return keys[order], points[order], [ids[at] for at in order]

@@ -242,6 +242,16 @@ def test_the_label_stands_on_the_card(at):
     assert 'aria-label="label of kitchen@v1"' in markup(at)
 
 
+def test_labels_of_the_parts_stand_on_a_lock(at, home):
+    Catalog.open(home).publish_mix({"name": "blend", "parts": [{"dataset": "kitchen", "weight": 1}]})
+    at.run()
+    at.query_params.clear()
+    at.switch_page("views/mixes.py")
+    at.query_params["mix"] = "blend"
+    at.run()
+    assert 'aria-label="label of kitchen@v1"' in markup(at) and alerts(at) == 0
+
+
 def test_a_sample_of_two_tiers_is_one_hit():
     hits = [
         discovering.Hit(ref, at, name, "", "", at, 1.0)

@@ -157,6 +157,8 @@ def prototypes(held: Mapping[str, Any], a: str, b: str) -> Markup:
     ]
     said = f"vectors of {count(held['rows']['a'])} and {count(held['rows']['b'])} rows, drawn alike"
     body = [_prototype(item) for item in found["listed"]]
+    names = [h("span", "nearest in ", asis(name)) for name in (a, b)]
+    heads = h("div", h("span", "share of rows"), *names, cls="sx-proto sx-caps")
     return h(
         "div",
         panel(
@@ -164,7 +166,7 @@ def prototypes(held: Mapping[str, Any], a: str, b: str) -> Markup:
             table(["", ""], figures, numeric=(1,)),
             h("div", said, cls="sx-faint", style="margin-top:6px;font-size:12.5px"),
         ),
-        panel("The most one-sided", body),
+        panel("The most one-sided", heads, body),
         cls="sx-stack",
     )
 

@@ -7,10 +7,15 @@ from typing import Any, NamedTuple
 
 from catalog import Catalog
 from catalog.diff import diff_versions
+from catalog.errors import BadInput
 from catalog.index.overlap import overlap
 
 ROWS, PROTOTYPES = 2_000, 32
 """Vectors a side, and prototypes of both sides, on the page; `strata compare` takes more."""
+
+
+MANY = 2_000_000
+"""Rows of a side up to which the page reads vectors."""
 
 
 class Side(NamedTuple):
@@ -43,11 +48,20 @@ def _words(cat: Catalog, a: str, b: str) -> Any:
     return word_shift(cat, a, b)
 
 
+def _rows(cat: Catalog, ref: str) -> int:
+    version = cat.resolve(ref).version
+    return version.rows if version else 0
+
+
 def _prototypes(cat: Catalog, a: str, b: str) -> Any:
     from flows.compare import compare
 
-    held = compare(cat, a, b, ["mmd", "vendi", "clusters", "prototypes"], rows=ROWS, clusters=PROTOTYPES)
-    return held
+    if large := [ref for ref in (a, b) if _rows(cat, ref) > MANY]:
+        raise BadInput(
+            f"prototypes of {large[0]} are not made on the page, as every vector of its {_rows(cat, large[0]):,} rows is read; "
+            f"at the command line: strata compare {a} {b}"
+        )
+    return compare(cat, a, b, ["mmd", "vendi", "clusters", "prototypes"], rows=ROWS, clusters=PROTOTYPES)
 
 
 STEPS = {

@@ -13,11 +13,13 @@ from catalog.trials import list_trials
 from ui.mixing import diff, ledger
 from ui.web.components import address, lock, mix_change, mix_history, shell, trials, verdicts
 from ui.web.components.figures import ago, compact, count, plural
+from ui.web.components.label import label
 from ui.web.components.markup import Markup, h, link, live
 from ui.web.components.mix_editor import compose
 from ui.web.components.pager import pager
 from ui.web.components.parts import chip, joined, table, tabs
 from ui.web.queries import mixtures
+from ui.web.queries.discovering import labels
 
 TABS = {"lock": "Lock", "served": "Served samples", "history": "History", "trials": "Trials", "diff": "Diff", "train": "Train",
         "spec": "Spec"}  # fmt: skip
@@ -86,6 +88,7 @@ def draw(cat: Catalog, mix: Mix, held: dict[str, list[Mix]]) -> None:
         live(tabs("mixes", tab, TABS, mix=ref), "mixtabs")
         if tab == "lock":
             live(_lock(mix.lock), "lock")
+            part_labels(cat, mix.lock)
         elif tab == "served":
             served(cat, mix, ref)
         elif tab == "history":
@@ -98,6 +101,14 @@ def draw(cat: Catalog, mix: Mix, held: dict[str, list[Mix]]) -> None:
             train(ref, mix)
         else:
             spec(ref, mix)
+
+
+def part_labels(cat: Catalog, held: dict[str, Any]) -> None:
+    """What every part is made of, once a dataset version."""
+    found = labels(cat, list(dict.fromkeys(part["dataset"] for part in held["parts"])))
+    with st.expander(f"Labels of {plural(len(found), 'dataset')}"):
+        blocks = [label(facts, h("a", ref, cls="sx-link", **link("dataset", ref=ref))) for ref, facts in found.items()]
+        live(h("div", blocks, cls="sx-thirds"), "labels")
 
 
 def _lock(held: dict[str, Any]) -> Markup:
