@@ -29,6 +29,7 @@ AGGREGATES = {
     "average": "avg", "mean": "avg", "median": "median", "minimum": "min", "maximum": "max", "min": "min", "max": "max",
     "total": "sum", "sum": "sum", "smallest": "min", "largest": "max",
 }  # fmt: skip
+MOST = "highest|lowest|most|fewest|least|best|worst|longest|shortest|largest|smallest"
 ROWS = r"\b(rows?|samples?|examples?|records?|documents?|texts?|items?)\b"
 BINS = 20
 
@@ -58,8 +59,25 @@ def read_question(text: str, tables: Sequence[Table], named: str | None = None) 
     rest = re.sub(rf"(?<![\w-])({names})(?![\w-])", " ", folded)
     for read in (_compare, _share, _distribution, _top, _aggregate, _count):
         if plan := read(rest, meant):
-            return plan
+            return plan if _covers(plan, rest) else None
     return None
+
+
+def _covers(plan: Plan, text: str) -> bool:
+    """Whether all that narrows a question is in its SQL: one condition that is not understood makes another question of it."""
+    held = re.sub(r'"[^"]*"', "", plan.sql)
+    numbers = [number.replace(",", "") for number in re.findall(r"(?<![\w.])\d[\d,]*(?:\.\d+)?", text)]
+    if any(not re.search(rf"(?<![\d.]){re.escape(number)}(?![\d.])", held) for number in numbers):
+        return False
+    filtered = "WHERE" in held.replace("WHERE isfinite", "") and not (plan.rule == "top" and held.count(" AND ") == 0)
+    narrows = rf"\b(where|whose|having|only|with(?! the)(?! (?:{MOST})))\b"
+    if (re.search(narrows, text) or any(re.search(rf"\b{name}\b", text) for name in LANGUAGES)) and not filtered:
+        return False
+    if re.search(r"\b(without|lacking|missing)\b", text) and "IS NULL" not in held:
+        return False
+    return not re.search(
+        r"\b(not|except|excluding|since|before|after|until|today|yesterday|last|than average|or)\b", text
+    )
 
 
 def columns_in(text: str, table: Table, sorts: Sequence[str] = ("number", "label", "flag")) -> list[Column]:
@@ -87,9 +105,9 @@ def conditions(text: str, table: Table) -> list[str]:
     """Filters a text asks for: a column compared with a number, a label by its value, a language, a lack."""
     out = []
     for column in columns_in(text, table):
-        names = "|".join(
-            re.escape(name) for name in {column.name, " ".join(column.words), *SYNONYMS.get(column.name, ())}
-        )
+        own = [word for word in column.words if len(word) >= 4 and _alone(word, table)]
+        spelt = {column.name, " ".join(column.words), *SYNONYMS.get(column.name, ()), *own}
+        names = "|".join(sorted(map(re.escape, spelt), key=len, reverse=True))
         if column.sort == "number":
             for pattern, sign in OPERATORS:
                 if found := re.search(rf"\b(?:{names})\s+{pattern}\s*({NUMBER})", text):
@@ -110,6 +128,11 @@ def conditions(text: str, table: Table) -> list[str]:
         if codes:
             out.append(f"{quoted(language.name)} IN ({', '.join(literal(code) for code in dict.fromkeys(codes))})")
     return list(dict.fromkeys(out))
+
+
+def _alone(word: str, table: Table) -> bool:
+    """Whether a word is in the name of one column only."""
+    return sum(word in column.words for column in table.columns if column.sort != "other") == 1
 
 
 def literal(value: str) -> str:

@@ -48,6 +48,7 @@ ASKED = [
     ("maximum chars of web", [{"maximum chars": max(CHARS), "rows": 40}]),
     ("compare web and books l1", [{"dataset": "web", "rows": 40}, {"dataset": "books-l1", "rows": 11}]),
     ("how many datasets", [{"datasets": 2, "rows": 51}]),
+    ("share of rows with quality above 0.5 in German of web", [{"rows": 10, "of_rows": 40, "share": 0.25}]),
 ]  # fmt: skip
 
 
@@ -89,7 +90,24 @@ def test_sentences_hold_only_numbers_of_the_table(stock):
     assert unknown_numbers("12.4 % of 999", "", [{"share": 0.123, "rows": 1000}]) == ["12.4", "999"]
 
 
-@pytest.mark.parametrize("text", ["what makes foxes jump so well", "how many unicorns", "rows", "web", "compare web"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "what makes foxes jump so well",
+        "how many unicorns",
+        "rows",
+        "web",
+        "compare web",
+        "how many rows of web with joy above 0.5",
+        "how many rows of web since 2020",
+        "share of web where it is good",
+        "how many rows of books-l1 in German",
+        "average chars of web not in German",
+        "rows of web with chars over 100 or under 50",
+        "distribution of chars of web in German",
+        "how many rows of web without meaning",
+    ],
+)
 def test_what_no_rule_reads_is_said_and_not_guessed(stock, text):
     held = question(stock, text)
     assert held["sql"] is None and held["rows"] == [] and held["near"]["questions"]
