@@ -67,7 +67,9 @@ def _reach(cat: Catalog, campaign: Campaign, grader: str, where: str, missing: s
     trial = chosen if len(chosen) == len(asked) else {name: values(body)[0] for name, body in asked.items()}
     found = grades.bulk(cat, campaign.name, trial, where=where, missing=missing, grader=grader, dry_run=True)
     shell.show(facts([("rows that match", count(found["rows"])), ("items to grade", count(found["items"])),
-                      ("with people", count(found["left"])), ("in another act", count(found["covered"]))], large=2))  # fmt: skip
+                      ("with people", count(found["left"])), ("in another act", count(found["covered"])),
+                      ("not in the queue", count(found["rows"] - found["items"] - found["left"] - found["covered"]))],
+                     large=2))  # fmt: skip
     if found["rows"]:
         shell.show(_examples(cat, campaign, where, missing))
     note, go = st.columns([3, 1], gap="small", vertical_alignment="bottom")

@@ -44,7 +44,7 @@ def keys(body: dict[str, Any]) -> list[list[str]]:
 
 def desk(view: dict[str, Any], state: dict[str, Any]) -> Markup:
     """The whole of an item: sample on the left, form on the right."""
-    left = h("div", _samples(view), cls="sx-desk-sample", tabindex="-1", data_keep="desk")
+    left = h("div", _samples(view), cls="sx-desk-sample", tabindex="0", role="region", aria_label="Sample")
     return h("div", left, _form(view, state), cls=f"sx-desk{' pair' if view['kind'] == 'pair' else ''}")
 
 
@@ -91,7 +91,7 @@ def _form(view: dict[str, Any], state: dict[str, Any]) -> Markup:
         for name, body in view["questions"].items()
     ]
     return h(
-        "aside",
+        "section",
         h("div", view["about"], cls="sx-desk-about") if view["about"] else None,
         heading,
         marks,
@@ -141,7 +141,7 @@ def _option(name: str, value: str, marks: list[str], meaning: str | None, label:
 def _hints(target: str) -> Markup:
     words = HINTS[target]
     shown = [h("span", h("kbd", key), " ", what) for key, what in zip(words[::2], words[1::2], strict=True)]
-    return h("div", shown, cls="sx-desk-hints", aria_label="Keys")
+    return h("div", shown, cls="sx-desk-hints")
 
 
 def strip(state: dict[str, Any], name: str) -> Markup:
