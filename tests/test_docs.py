@@ -44,6 +44,7 @@ UNRUN = {
         "strata score web minilm": "embeds 499 pages: a minute on a CPU",
         "strata search web --like": "needs the embeddings of the line above",
     },
+    "proposals.md": {"strata ask": "needs a language model"},
     "text.md": {
         "strata score generations toxicity": "needs a classifier of toxicity",
         "strata profile toxicity generations": "needs the column of the line above",
