@@ -9,7 +9,7 @@ import streamlit as st
 
 from catalog import Catalog
 from catalog.access import check
-from catalog.errors import BadInput, Busy
+from catalog.errors import BadInput, Busy, Refused
 from catalog.ingest.sources import load_sources
 from ui.intake import STATUSES, intake_rows
 from ui.web.components import address, intake_acts, intake_list, shell
@@ -61,7 +61,8 @@ def take_in(cat: Catalog) -> None:
         shell.show(h("pre", FILE, cls="sx-pre"))
         return
     with shell.guarded():
-        check(cat, "admin", f"file {path}")
+        if why := shell.barred("admin"):
+            raise Refused(why)
         specs = load_sources(path)
         known = {row["name"] for row in intake_rows(cat)}
         fresh = sum(spec.name not in known for spec in specs)
@@ -73,6 +74,7 @@ def take_in(cat: Catalog) -> None:
             key="intake_go",
             **shell.writes("admin", disabled=bool(running(cat))),
         ):
+            check(cat, "admin", f"file {path}")
             begin(cat)(["ingest", "--sources", path], f"reading {plural(len(specs), 'source')}")
 
 
