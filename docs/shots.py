@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "benchmarks" / "walkthroughs"))
 
-from _page import browsing, serving
+from _page import browsing, serving  # noqa: E402
 
 VIEWS = {
     "home": "", "discover": "discover?q=mathematics+with+worked+solutions,+free+for+commercial+use",
