@@ -61,6 +61,7 @@ def test_the_schema_browser_names_the_columns_that_sql_has(store):
         assert names == store.sql(f"SELECT * FROM {table} LIMIT 1").columns
     assert statements.short("fixed_size_list<item: halffloat>[384]") == "vector[384]"
     assert statements.short("list<item: string>") == "list of string"
+    assert statements.short("dictionary<values=string, indices=int16, ordered=0>") == "string"
 
 
 def test_offers_say_what_is_there_and_what_cannot_be(store):

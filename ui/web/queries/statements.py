@@ -33,6 +33,8 @@ def short(kind: str) -> str:
         return "list of struct"
     if match := re.match(r"fixed_size_list<.*?>?\[(\d+)\]", kind):
         return f"vector[{match[1]}]"
+    if match := re.match(r"dictionary<values=(\w+)", kind):
+        return match[1]
     return re.sub(r"<item: (\w+)>", r" of \1", kind)
 
 
