@@ -19,8 +19,10 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 from streamlit.testing.v1 import AppTest
 
-from catalog import Catalog
+from agents import proposals
+from catalog import Catalog, grades
 from catalog.errors import BadInput
+from catalog.meta.intake import Intake
 from catalog.meta.models import Audit, SignIn, Token
 from catalog.testing import sentences, text_dataset
 from flows import score
@@ -182,6 +184,11 @@ def home(tmp_path_factory) -> Path:
     text_dataset(cat, folder, "more", sentences(20, seed=1))
     score(cat, "web", ["text_length"])
     cat.publish_mix({"name": "blend", "parts": [{"dataset": "web"}]})
+    grades.create(cat, "look", "web", {"name": "fine", "scales": {"fine": {"low": 0, "high": 1}}}, items=5)
+    proposals.propose(cat, "tag", {"ref": "web@v1", "label": "first"})
+    with cat.session() as session:
+        session.add(Intake(name="crawl", status="error", reason="no such file"))
+        session.commit()
     return folder / "home"
 
 
@@ -235,6 +242,12 @@ ADDRESSES = [(page, {}) for page in PAGES] + [
     ("flows", {"dataset": "web", "scorer": "token_count"}),
     ("sql", {"q": "SELECT * FROM web WHERE chars > 10"}),
     ("mixes", {"mix": "new"}),
+    ("grade", {"campaign": "look"}),
+    ("grade", {"campaign": "look", "tab": "setup"}),
+    ("grade", {"new": "1"}),
+    ("intake", {"source": "crawl"}),
+    ("incidents", {"match": "web"}),
+    ("assistant", {"tab": "proposals"}),
 ]
 
 

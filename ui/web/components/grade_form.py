@@ -61,7 +61,7 @@ def form(cat: Catalog) -> None:
         shell.show(shown(rubric, asked["form"]))
     with left, shell.guarded():
         asked |= _suggestions(cat, asked, rubric)
-        if st.button("Create campaign", type="primary", disabled=rubric is None):
+        if st.button("Create campaign", type="primary", **shell.writes(disabled=rubric is None)):
             made = _create(cat, asked, rubric or {})
             address.follow(f"grade?campaign={made}&tab=queue")
 

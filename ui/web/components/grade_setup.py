@@ -68,7 +68,7 @@ def _plant(cat: Catalog, campaign: Campaign, grader: str) -> None:
             )
             if held is not None:
                 answer[name] = held
-        if st.button("Plant it", disabled=not sample.strip()):
+        if st.button("Plant it", **shell.writes(disabled=not sample.strip())):
             done = grades.plant(cat, campaign.name, sample.strip(), answer, actor=grader)
             shell.show(
                 shell.note(
