@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from catalog.meta.models import ColumnRecord
@@ -13,18 +14,30 @@ from ui.web.components.parts import caps, chip, joined, pairs, short
 from ui.web.components.values import values, verdicts
 
 
+@dataclass(frozen=True)
+class Extras:
+    """What is shown of a sample besides its content. body: in place of the content; after: below it; steps: toggles
+    that the sample has, (name in the address, label, whether it is on)."""
+
+    body: Markup | None = None
+    after: tuple[Markup | None, ...] = ()
+    steps: tuple[tuple[str, str, bool], ...] = ()
+
+
 def panel(
-    row: dict[str, Any], kind: str, columns: Sequence[ColumnRecord], dataset: str, everywhere: Markup | None = None
+    row: dict[str, Any], kind: str, columns: Sequence[ColumnRecord], dataset: str, extras: Extras | None = None
 ) -> Markup:
-    """The side panel of the sample browser. everywhere: the sample's trace, once somebody asked for it."""
+    """The side panel of the sample browser."""
+    extras = extras or Extras()
     marks = verdicts(row, columns)
     vectors = h("div", "vectors: ", ", ".join(row["_wide"]), cls="sx-faint") if row["_wide"] else None
+    body = samples.content(row, kind) if extras.body is None else extras.body
     return h(
         "aside",
-        _head(row),
+        _head(row, extras),
         h("div", marks, cls="sx-wrap") if marks else None,
-        h("div", samples.content(row, kind), cls="sx-body", data_keep=f"body{row['_rowid']}"),
-        everywhere,
+        h("div", body, cls="sx-body", data_keep=f"body{row['_rowid']}"),
+        extras.after,
         h("div", h("div", caps("provenance"), style="margin-bottom:6px"), pairs(_about(row))),
         _extra(row) if kind != "knowledge" else None,
         h("div", caps("values"), values(row, columns, dataset), vectors),
@@ -33,11 +46,16 @@ def panel(
     )
 
 
-def _head(row: dict[str, Any]) -> Markup:
+def _head(row: dict[str, Any], extras: Extras) -> Markup:
     length = h("span", f"{count(row['chars'])} characters", cls="sx-faint", style="margin-right:auto")
     more = h("span", "More like this", cls="sx-step", **act("like", row["sample_id"])) if row["_wide"] else None
     trace = h("span", "Trace", cls="sx-step", title="find it in every tier and mix", **act("trace", row["sample_id"]))
-    return h("div", caps("sample"), short(row["sample_id"]), length, more, trace, cls="sx-row")
+    steps = [
+        h("span", label, cls="sx-step on" if on else "sx-step", aria_pressed="true" if on else "false", **act(name, ""))
+        for name, label, on in extras.steps
+    ]
+    return h("div", h("div", caps("sample"), short(row["sample_id"]), length, cls="sx-row"),
+             h("div", steps, more, trace, cls="sx-wrap"), style="display:grid;gap:7px")  # fmt: skip
 
 
 def _about(row: dict[str, Any]) -> list[tuple[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ui.web.components import words
 from ui.web.components.figures import count, size
 from ui.web.components.markup import Markup, h
 from ui.web.components.parts import caps, chip, pairs
@@ -40,11 +41,13 @@ def _cut(text: str) -> tuple[Any, ...]:
     )
 
 
-def conversation(turns: list[dict[str, Any]]) -> Markup:
-    return h("div", [_turn(turn) for turn in turns], cls="sx-turns") if turns else h("div", "no turns", cls="sx-faint")
+def conversation(turns: list[dict[str, Any]], marked: dict[int, Markup] | None = None) -> Markup:
+    """Turns in order. marked: contents to show in place of those of some turns."""
+    made = [_turn(turn, (marked or {}).get(at)) for at, turn in enumerate(turns)]
+    return h("div", made, cls="sx-turns") if made else h("div", "no turns", cls="sx-faint")
 
 
-def _turn(turn: dict[str, Any]) -> Markup:
+def _turn(turn: dict[str, Any], marked: Markup | None = None) -> Markup:
     role = turn.get("role") or "?"
     marks = []
     if turn.get("train") is not None:
@@ -55,7 +58,7 @@ def _turn(turn: dict[str, Any]) -> Markup:
     if turn.get("reasoning"):
         body.append(h("details", h("summary", "reasoning"), h("div", *_cut(turn["reasoning"]), cls="sx-doc sx-soft")))
     if turn.get("content"):
-        body.append(h("div", *_cut(turn["content"]), cls="sx-doc"))
+        body.append(h("div", *((marked,) if marked is not None else _cut(turn["content"])), cls="sx-doc"))
     if turn.get("tool_calls"):
         body.append(h("pre", pretty(turn["tool_calls"]), cls="sx-pre"))
     return h(
@@ -67,12 +70,30 @@ ROLES = ("system", "user", "assistant", "tool")
 
 
 def _preference(row: dict[str, Any]) -> Markup:
-    sides = [
-        h("div", h("div", caps(name), cls=f"sx-side-head {tone}"), conversation(row.get(name) or []), cls="sx-side")
-        for name, tone in (("chosen", "ok"), ("rejected", "bad"))
+    """Both sides beside each other; of turns that stand in the same place the words that differ are marked."""
+    chosen, rejected = row.get("chosen") or [], row.get("rejected") or []
+    marked = _marked(chosen, rejected)
+    made = [
+        h("div", h("div", caps(name), cls=f"sx-side-head {tone}"), conversation(turns, marks), cls="sx-side")
+        for name, tone, turns, marks in (("chosen", "ok", chosen, marked[0]), ("rejected", "bad", rejected, marked[1]))
     ]
     prompt = row.get("messages") or []
-    return h("div", conversation(prompt) if prompt else None, h("div", sides, cls="sx-sides"), cls="sx-stack")
+    return h("div", conversation(prompt) if prompt else None, h("div", made, cls="sx-sides"), cls="sx-stack")
+
+
+def _marked(
+    chosen: list[dict[str, Any]], rejected: list[dict[str, Any]]
+) -> tuple[dict[int, Markup], dict[int, Markup]]:
+    """Contents of turns with the words that the other side has not; empty where they are too long."""
+    left: dict[int, Markup] = {}
+    right: dict[int, Markup] = {}
+    for at, (one, other) in enumerate(zip(chosen, rejected)):
+        a, b = one.get("content") or "", other.get("content") or ""
+        if a == b or one.get("role") != other.get("role") or max(len(a), len(b)) > LONGEST:
+            continue
+        if held := words.sides(b, a):  # what only the rejected has is struck, what only the chosen has is new
+            right[at], left[at] = held
+    return left, right
 
 
 def _task(row: dict[str, Any]) -> Markup:
@@ -133,10 +154,22 @@ def preview(row: dict[str, Any], kind: str, length: int = 260) -> str:
     """The beginning of a sample on one line."""
     turns = row.get("messages") or []
     text = next((turn["content"] for turn in turns if turn.get("role") == "user" and turn.get("content")), None)
-    words = (text if kind in ("chat", "preference", "task") and text else row.get("text")) or ""
-    return " ".join(words[: 4 * length].split())[:length]
+    begun = (text if kind in ("chat", "preference", "task") and text else row.get("text")) or ""
+    return " ".join(begun[: 4 * length].split())[:length]
 
 
 def fields(kind: str) -> list[str]:
     """Sample fields that `preview` reads."""
     return ["sample_id", "text"] + (["messages"] if kind in ("chat", "preference", "task") else [])
+
+
+def formulas(row: dict[str, Any], kind: str) -> list[tuple[str, str]]:
+    """(whose, text) of every part of a sample, for a view that draws formulas."""
+    if kind in ("text", "knowledge"):
+        return [("", (row.get("text") or "")[:LONGEST])]
+    parts = [(turn.get("role") or "?", turn.get("content") or "") for turn in row.get("messages") or []]
+    for side in ("chosen", "rejected"):
+        parts += [(f"{side}, {turn.get('role') or '?'}", turn.get("content") or "") for turn in row.get(side) or []]
+    if row.get("answer") is not None:
+        parts.append(("answer", str(row["answer"])))
+    return [(whose, text[:LONGEST]) for whose, text in parts if text]

@@ -12,14 +12,16 @@ from catalog.catalog import Resolved
 from catalog.errors import NotFound
 from catalog.meta.models import ColumnRecord
 from catalog.trace import trace_sample
-from ui.web.components import address, samples, shell
+from ui.web.components import address, sample_views, samples, shell
 from ui.web.components.browse import PAGE, Page, listing
 from ui.web.components.figures import count
 from ui.web.components.markup import Markup, h, live
-from ui.web.components.sample_panel import panel
+from ui.web.components.sample_panel import Extras, panel
 from ui.web.components.trace import traced
 from ui.web.components.values import VERDICT
+from ui.web.components.why import why
 from ui.web.queries import hits, rows
+from ui.web.queries.reasons import reasons
 
 MODES = {"text": "words", "vector": "meaning", "hybrid": "both"}
 MISSING = {"error": "refuse", "drop": "drop row", "keep": "keep row"}
@@ -52,6 +54,9 @@ def draw(cat: Catalog, found: Resolved) -> None:
     if not page.rows:
         shell.show(shell.note(_nothing(held, page)))
         return
+    if address.get("maths"):
+        with shell.guarded():
+            sample_views.drawn_formulas(rows.one(cat, held, page.chosen), found.dataset.kind)
     live(h("div", listing(page, held), _side(cat, found, held, page, columns), cls="sx-browse"), "samples", _handle)
 
 
@@ -147,6 +152,9 @@ def _handle(name: str, value: str) -> None:
         address.put(at=value if value != "0" else None, row=None)
     elif name == "trace":
         address.put(trace=None if address.get("trace") == value else value)
+    elif name in sample_views.TOGGLES:
+        others = dict.fromkeys(sample_views.TOGGLES)
+        address.put(**{**others, name: None if address.get(name) else "1"})
     elif name == "like":
         address.put(like=value, q=None, at=None, row=None)
     elif name == "sort":
@@ -162,4 +170,7 @@ def _side(cat: Catalog, found: Resolved, held: rows.View, page: Page, columns: l
     everywhere = None
     if address.get("trace") == row["sample_id"]:
         everywhere = traced(trace_sample(cat, row["sample_id"]))
-    return panel(row, found.dataset.kind, columns, found.dataset.name, everywhere)
+    body, steps = sample_views.body(cat, found, row)
+    reasons_ = why(reasons(cat, found, row, columns), row.get("file"))
+    extras = Extras(body, (reasons_, everywhere), steps)
+    return panel(row, found.dataset.kind, columns, found.dataset.name, extras)
