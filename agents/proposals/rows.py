@@ -47,6 +47,7 @@ class Promote(Args):
     ref: str
     to: Literal["L1", "L2", "L3", "L4"]
     recipe: str | dict[str, Any] | None = Field(None, description="name of a shipped recipe, or the recipe itself")
+    variables: dict[str, Any] | None = Field(None, description="values for the recipe's variables")
     where: str | None = None
     select: str | None = None
     name: str | None = Field(None, description="name of the new dataset")
@@ -143,7 +144,7 @@ def promote_effect(cat: Catalog, args: Promote) -> dict[str, Any]:
     from flows import promote
 
     _no_file(args.recipe)
-    report = plain(promote(cat, args.ref, args.to, recipe=args.recipe, where=args.where, selection=args.select,
+    report = plain(promote(cat, args.ref, args.to, recipe=args.recipe, variables=args.variables, where=args.where, selection=args.select,
                            name=args.name, dry_run=True))  # fmt: skip
     if report["missing"]:
         raise Refused(f"{args.ref} may not enter {args.to}: {'; '.join(map(str, report['missing']))}",
@@ -164,7 +165,16 @@ def promote_apply(cat: Catalog, args: Promote) -> dict[str, Any]:
 
     _no_file(args.recipe)
     report = plain(
-        promote(cat, args.ref, args.to, recipe=args.recipe, where=args.where, selection=args.select, name=args.name)
+        promote(
+            cat,
+            args.ref,
+            args.to,
+            recipe=args.recipe,
+            variables=args.variables,
+            where=args.where,
+            selection=args.select,
+            name=args.name,
+        )
     )
     return {"dataset": report["target"], "kept": report["waterfall"]["kept"], "unchanged": report["unchanged"]}
 

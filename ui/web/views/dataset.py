@@ -1,5 +1,5 @@
 """One dataset: its head, and tabs for the card, samples, columns, clusters, the map, filters to try, what is odd,
-selections, versions and lineage."""
+selections, promotion, versions and lineage."""
 
 from __future__ import annotations
 
@@ -17,7 +17,19 @@ from ui.web.components.markup import Markup, h, link, live
 from ui.web.components.parts import chip, facts, licence_chips, tabs, tier
 from ui.web.queries.overview import UNKNOWN, token_total
 
-TABS = ("card", "samples", "columns", "clusters", "map", "explore", "insight", "select", "versions", "lineage")
+TABS = (
+    "card",
+    "samples",
+    "columns",
+    "clusters",
+    "map",
+    "explore",
+    "insight",
+    "select",
+    "promote",
+    "versions",
+    "lineage",
+)
 
 
 def named(cat: Catalog) -> Resolved | None:
@@ -138,6 +150,7 @@ def page() -> None:
         "explore": "Explore",
         "insight": "Insight",
         "select": "Select",
+        "promote": "Promote",
         "versions": ("Versions", found.dataset.head),
         "lineage": "Lineage",
     }
