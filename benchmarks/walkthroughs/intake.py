@@ -22,7 +22,9 @@ from catalog.testing import sentences, write_jsonl
 from ui.api.tokens import create
 from ui.intake import intake_rows
 
-GOOD, BROKEN = 35, 5
+GOOD = 35
+LONG = 900_000
+"""Milliseconds that a command beside the server may take."""
 TURN = {"role": "user", "content": "Add two and two"}
 
 
@@ -84,6 +86,13 @@ def choose_all(visit: Visit, status: str) -> None:
     visit.see("With ")
 
 
+def finished(visit: Visit, words: str) -> None:
+    """Wait until a command that runs beside the server has begun and ended."""
+    told = visit.page.get_by_role("status").filter(has_text=words)
+    told.first.wait_for(state="visible")
+    told.first.wait_for(state="detached", timeout=LONG)
+
+
 def walk(visit: Visit, home: Path, sources: Path) -> None:
     with visit.step("open the empty page"):
         visit.open("intake")
@@ -93,8 +102,8 @@ def walk(visit: Visit, home: Path, sources: Path) -> None:
         visit.see("40 sources, 40 of them new")
     with visit.step("take in 40 sources"):
         visit.press("Take in")
+        finished(visit, "Reading 40 sources")
         visit.see("licence to verify")
-        visit.page.get_by_role("status").filter(has_text="Reading 40 sources").wait_for(state="detached")
     with visit.step("see why five failed"):
         visit.link("could not be taken in")
         visit.page.wait_for_url("**status=failed**")
@@ -119,8 +128,8 @@ def walk(visit: Visit, home: Path, sources: Path) -> None:
         choose_all(visit, "scores missing")
     with visit.step("score 34 sources"):
         visit.press("Score 34 sources")
+        finished(visit, "Scoring")
         visit.see("ready for L1")
-        visit.page.get_by_role("status").filter(has_text="Scoring").wait_for(state="detached", timeout=900_000)
     with visit.step("choose what is ready"):
         choose_all(visit, "ready for L1")
     with visit.step("propose 34 promotions"):
@@ -128,8 +137,7 @@ def walk(visit: Visit, home: Path, sources: Path) -> None:
         visit.see("34 promotions wait for an approval")
     with visit.step("approve 34 promotions"):
         visit.press("Approve 34")
-        visit.page.get_by_role("status").filter(has_text="Promoting").wait_for(state="visible")
-        visit.page.get_by_role("status").filter(has_text="Promoting").wait_for(state="detached", timeout=900_000)
+        finished(visit, "Promoting")
     with visit.step("look at what was taken in"):
         visit.link("taken in 35")
         visit.see("35 sources")
