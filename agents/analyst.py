@@ -69,7 +69,7 @@ def question(
             held |= _result(result, made.sql) | {"by": f"language model {helper.model}"}
             plan = Plan(made.sql, "model", " ".join(made.says.split())[:120])
             said = sentence(cat, helper, text, made.sql, held["columns"], held["rows"])
-            return held | _told(plan, held, said) | {"notes": [*result.notes, *helper.said()]}
+            return held | _told(plan, held, said) | {"notes": [*result.notes, *_holes(cat, made.sql), *helper.said()]}
     plan = read_question(text, tables, named)
     notes = helper.said() if helper is not None else [OFF]
     if plan is None:
@@ -86,7 +86,7 @@ def question(
         }
     result = _runner(cat, limit, texts)(plan.sql, False)
     held |= _result(result, plan.sql) | {"by": f"rule: {plan.rule}"}
-    return held | _told(plan, held, None) | {"notes": [*result.notes, *notes]}
+    return held | _told(plan, held, None) | {"notes": [*result.notes, *_holes(cat, plan.sql), *notes]}
 
 
 def nearest(cat: Catalog, text: str, tables: Sequence[Table]) -> dict[str, Any]:
@@ -111,6 +111,16 @@ def nearest(cat: Catalog, text: str, tables: Sequence[Table]) -> dict[str, Any]:
         ],
         "questions": list(KINDS),
     }
+
+
+def _holes(cat: Catalog, sql: str) -> list[str]:
+    """Columns of a statement that were not computed for every row of their dataset."""
+    out, words = [], set(re.findall(r"\w+", sql))
+    for dataset in cat.datasets():
+        if re.search(rf"(?<![\w-]){re.escape(dataset.name)}(?![\w-])", sql):
+            out += [f"{column.alias} of {dataset.name} covers {column.covered:,} of {dataset.rows:,} rows; the others have no value"
+                    for column in cat.columns(dataset.name) if column.alias in words and column.covered < dataset.rows]  # fmt: skip
+    return out
 
 
 def _without_text(table: Table) -> Table:

@@ -236,6 +236,14 @@ def test_a_model_elsewhere_sees_no_row_without_consent(paid, monkeypatch):
         assert len(meter.seen) == 2, "nor rows of system tables"
 
 
+def test_a_column_that_does_not_cover_all_rows_is_said(stock):
+    states = [1] * 10 + [None] * 30
+    attach_columns(stock, "web", {"joy": [0.1] * 10 + [None] * 30}, scorer="joy", states=states)
+    held = question(stock, "share of web with joy below 0.5")
+    assert held["rows"] == [{"rows": 10, "of_rows": 40, "share": 0.25}]
+    assert "joy of web covers 10 of 40 rows; the others have no value" in held["notes"]
+
+
 def test_text_is_left_out_where_it_may_not_leave(stock):
     held = question(stock, "top 2 of web by chars", texts=False)
     assert held["columns"] == ["sample_id", "chars"]
