@@ -3,6 +3,7 @@
 import asyncio
 import random
 import shutil
+from functools import cache
 
 import orjson
 import pytest
@@ -85,6 +86,7 @@ def clean_task(seed=4, rows=200):
     ]
 
 
+@cache
 def plant_web():
     """Faults of fields, copies, encodings and lengths; check -> rows."""
     rows, rng = clean_text(10), random.Random(9)
@@ -144,6 +146,7 @@ def plant_web():
     }  # fmt: skip
 
 
+@cache
 def plant_measured():
     """Faults of computed columns, of languages and of order."""
     rows = sorted(clean_text(11), key=lambda row: (row["topic"], len(row["text"])))
@@ -156,6 +159,7 @@ def plant_measured():
     }  # fmt: skip
 
 
+@cache
 def plant_chat():
     rows, rng = clean_chat(12), random.Random(5)
     for at in range(20):
@@ -173,6 +177,7 @@ def plant_chat():
     return rows, {"refusals": 20, "empty_reply": 4, "echo": 6, "two_answers": 4, "reply_opening": 20}
 
 
+@cache
 def plant_pairs():
     rows, rng = clean_pairs(13), random.Random(6)
     for at, row in enumerate(rows):
@@ -184,6 +189,7 @@ def plant_pairs():
     return rows, {"identical_pair": 5, "reversed_pair": 2, "longer_chosen": None}
 
 
+@cache
 def plant_choice():
     rows, rng = clean_choice(14), random.Random(7)
     for at, row in enumerate(rows):
@@ -192,6 +198,7 @@ def plant_choice():
     return rows, {"option_position": None, "option_length": 200}
 
 
+@cache
 def plant_task():
     rows = clean_task(15)
     for at in range(6):
@@ -200,6 +207,7 @@ def plant_task():
     return rows, {"answer_announced": 6}
 
 
+@cache
 def plant_code():
     rng = random.Random(8)
     rows = [
