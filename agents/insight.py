@@ -51,9 +51,7 @@ def insight(
     """
     may(cat, "read", ref)
     wanted = _wanted(only)
-    if (endpoint is None) != (budget is None):
-        lacking = "--budget B (strata budget set B --money AMOUNT)" if budget is None else "--endpoint E"
-        raise BadInput(f"a language model is asked only within a budget: give {lacking} too")
+    _both(endpoint, budget)
     look = _open(cat, ref, memory)
     try:
         run = [one for one in wanted if not one.kinds or look.dataset.kind in one.kinds]
@@ -79,6 +77,12 @@ def insight(
 
         worded(cat, held, endpoint, budget)
     return held
+
+
+def _both(endpoint: str | None, budget: str | None) -> None:
+    if (endpoint is None) != (budget is None):
+        lacking = "--budget B (strata budget set B --money AMOUNT)" if budget is None else "--endpoint E"
+        raise BadInput(f"a language model is asked only within a budget: give {lacking} too")
 
 
 def _wanted(only: Sequence[str]) -> list[Check]:

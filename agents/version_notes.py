@@ -41,8 +41,7 @@ def version_notes(
     nouns = [cat._noun(parse_ref(ref).name) for ref in (a, b)]
     if "mix" in nouns and nouns[0] != nouns[1]:
         raise BadInput(f"{a} and {b} are not of one kind: compare two versions of datasets, or two of mixes")
-    helper = asker(cat, endpoint, budget, "agent:version")
-    mix = nouns[0] == "mix"
+    helper, mix = asker(cat, endpoint, budget, "agent:version"), nouns[0] == "mix"
     if mix:
         a, b = (f"{parse_ref(ref).name}@v{find_mix(cat, ref).version}" for ref in (a, b))
     facts: dict[str, Any] = {
