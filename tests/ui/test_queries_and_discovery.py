@@ -95,6 +95,12 @@ def test_queries_over_http_and_mcp(stock):
     assert reader.get("/queries/rows").status_code == 404
 
 
+def test_facets_at_the_command_line(strata):
+    held = json.loads(strata("discover", "food", "--mode", "text", "--use", "commercial", "--kind", "text", "--json"))
+    assert held["searched"] == 1
+    assert "no tier 'L9'" in strata("discover", "food", "--tier", "L9", status=2)
+
+
 def test_discovery_over_http(stock):
     reader = client(stock, "read")
     held = reader.post("/discover", json={"need": "harbour reports", "mode": "text"}).json()

@@ -148,6 +148,8 @@ def test_samples_are_found_across_datasets_and_open_in_the_panel(at, home):
     assert row["sample_id"][0].as_py() in words and "Open in kitchen" in words
     like = visit(at, over="samples", like=f"kitchen:{row['sample_id'][0].as_py()}", **{"in": ["kitchen", "cookbook"]})
     assert "cosine" in like and "cookbook@v1" in like
+    near = discovering.samples(Catalog.open(home), ["kitchen"], "", "hybrid", f"kitchen:{row['sample_id'][0].as_py()}")
+    assert near.hits and row["sample_id"][0].as_py() not in {hit.sample_id for hit in near.hits}
 
 
 BAD = [

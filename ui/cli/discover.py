@@ -21,15 +21,39 @@ def discover(
     budget: Annotated[
         str | None, typer.Option(metavar="B", help="What it may spend; a language model is never asked without.")
     ] = None,
+    tier: Annotated[
+        list[str] | None, typer.Option(metavar="TIER", help="Only datasets of this tier; repeat for more.")
+    ] = None,
+    kind: Annotated[list[str] | None, typer.Option(metavar="KIND", help="Only this kind of dataset.")] = None,
+    language: Annotated[
+        list[str] | None, typer.Option(metavar="CODE", help="Only those that have this language.")
+    ] = None,
+    licence: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only those with rows of this licence.")
+    ] = None,
+    use: Annotated[
+        list[str] | None,
+        typer.Option(metavar="USE", help="Only those with a licence that allows it: research, commercial ..."),
+    ] = None,
+    role: Annotated[
+        list[str] | None, typer.Option(metavar="ROLE", help="Only this role; training means datasets without one.")
+    ] = None,
+    column: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN", help="Only those that have this column, and every other one named."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Find the datasets, and slices of them, that answer a described need; with the evidence, and what nothing satisfies.
 
     Example: strata discover "multilingual news with dates, free for commercial use, 10k rows at least"
+             strata discover "word problems" --kind task --role training
     """
-    from agents.discover import discover as find
+    from ui.discovering import discover as find
 
-    held = find(opened(), need, top=top, mode=mode, endpoint=endpoint, budget=budget)
+    facets = {"tier": tier, "kind": kind, "language": language, "licence": licence, "use": use, "role": role, "column": column}  # fmt: skip
+    asked = {name: values or [] for name, values in facets.items()}
+    held = find(opened(), need, asked, top=top, mode=mode, endpoint=endpoint, budget=budget)
     emit(json, held, lambda: _shown(held))
 
 

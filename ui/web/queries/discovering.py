@@ -110,7 +110,8 @@ def _searched(
         )
     else:
         table = search(cat, found.ref, words, mode=mode, limit=limit, embed=_quickly(cat, found), with_row_id=True)
-    rows = [row for row in table.to_pylist() if f"{found.dataset.name}:{row['sample_id']}" != like]
+    itself = like.rpartition(":")[2]
+    rows = [row for row in table.to_pylist() if not itself or not row["sample_id"].startswith(itself)]
     made = [
         Hit(found.ref, int(row["_rowid"]), row["sample_id"], row["text"], row["why"], rank, row["score"])
         for rank, row in enumerate(rows[:limit], 1)
