@@ -18,7 +18,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from agents.asking import asker
+from agents.asking import Asker, asker
 from agents.patterns import Plan, read_question
 from agents.tables import Table, tables_of
 from catalog.access import check
@@ -60,33 +60,39 @@ def question(
     named = cat.resolve(dataset).dataset.name if dataset is not None else None
     held: dict[str, Any] = {"question": text, "sql": None, "columns": [], "rows": [], "truncated": False,
                             "chart": None, "by": None, "attempts": [], "near": None}  # fmt: skip
-    if helper is not None:
-        from agents.analyst_model import sentence, written
-
-        asked = f"{text} (about the table {named})" if named else text
-        made, result, held["attempts"] = written(helper, asked, tables, _runner(cat, limit, texts))
-        if made is not None:
-            held |= _result(result, made.sql) | {"by": f"language model {helper.model}"}
-            plan = Plan(made.sql, "model", " ".join(made.says.split())[:120])
-            said = sentence(cat, helper, text, made.sql, held["columns"], held["rows"])
-            return held | _told(plan, held, said) | {"notes": [*result.notes, *_holes(cat, made.sql), *helper.said()]}
+    run = _runner(cat, limit, texts)
+    if helper is not None and _by_model(cat, helper, tables, named, run, held):
+        return held
     plan = read_question(text, tables, named)
     notes = helper.said() if helper is not None else [OFF]
     if plan is None:
-        near = nearest(cat, text, tables)
         unread = (
             "no rule reads this question"
             if helper is None
             else "neither the language model nor a rule could answer this"
         )
-        return held | {
-            "sentence": f"{unread}; the nearest columns and kept queries are listed",
-            "near": near,
-            "notes": notes,
-        }
-    result = _runner(cat, limit, texts)(plan.sql, False)
+        held["sentence"] = f"{unread}; the nearest columns and kept queries are listed"
+        return held | {"near": nearest(cat, text, tables), "notes": notes}
+    result = run(plan.sql, False)
     held |= _result(result, plan.sql) | {"by": f"rule: {plan.rule}"}
     return held | _told(plan, held, None) | {"notes": [*result.notes, *_holes(cat, plan.sql), *notes]}
+
+
+def _by_model(
+    cat: Catalog, helper: Asker, tables: Sequence[Table], named: str | None, run: Any, held: dict[str, Any]
+) -> bool:
+    """Fill in what a model's statement gave; False where none ran."""
+    from agents.analyst_model import sentence, written
+
+    asked = held["question"] + (f" (about the table {named})" if named else "")
+    made, result, held["attempts"] = written(helper, asked, tables, run)
+    if made is None:
+        return False
+    held |= _result(result, made.sql) | {"by": f"language model {helper.model}"}
+    said = sentence(cat, helper, held["question"], made.sql, held["columns"], held["rows"])
+    held |= _told(Plan(made.sql, "model", " ".join(made.says.split())[:120]), held, said)
+    held["notes"] = [*result.notes, *_holes(cat, made.sql), *helper.said()]
+    return True
 
 
 def nearest(cat: Catalog, text: str, tables: Sequence[Table]) -> dict[str, Any]:
