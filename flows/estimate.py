@@ -86,6 +86,10 @@ def _money(cat: Catalog, step: Step) -> tuple[float | None, str]:
     from flows.endpoints.account import paid_per_row
     from flows.endpoints.registry import endpoint
 
+    if step.plugin.pattern == "fit":
+        if load_state(cat, step) is not None:
+            return 0.0, "it is fitted: rows cost nothing"
+        return None, f"the fit asks about {step.params['seeds']:,} rows, {step.params['steps'] + 1} questions each"
     model = step.recipe["model"]
     held = paid_per_row(cat, step.scorer, model["name"], model["revision"])
     if not held["rows"]:

@@ -46,7 +46,8 @@ class Question:
     def digest(self, endpoint: Endpoint, revision: str) -> str:
         """Of all that decides the answer; the row it is about is not part of it."""
         body = [endpoint.url, endpoint.api, endpoint.model, revision, self.system, self.messages, self.max_tokens,
-                self.temperature, self.schema, self.draw, *([self.tools] if self.tools else [])]  # fmt: skip
+                self.temperature, self.schema, self.draw, *([self.tools] if self.tools else []),
+                *([] if endpoint.structured or self.schema is None else ["unstructured"])]  # fmt: skip
         return hashlib.sha256(orjson.dumps(body, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     def most_tokens(self) -> tuple[int, int]:

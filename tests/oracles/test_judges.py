@@ -30,7 +30,6 @@ ORACLES = {
     "pairs_required_expertise": "the likelihood of its comparisons, maximised by SciPy",
     "pairs_facts_and_trivia": "the likelihood of its comparisons, maximised by SciPy",
     "pairs_educational_value": "the likelihood of its comparisons, maximised by SciPy",
-    "prp_rank": "Python's sorted over the planted order, and the number of comparisons",
     "pairs_own": "the likelihood of its comparisons, maximised by SciPy",
 }
 

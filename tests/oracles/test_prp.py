@@ -11,6 +11,8 @@ from scipy.stats import binomtest
 from flows.scorers.judge._position import position_report, proportion
 from flows.scorers.judge._sorting import all_pairs, heap_sort, sliding_window
 
+ORACLES = {"prp_rank": "Python's sort over planted strengths, and the numbers of comparisons"}
+
 
 def counted(strength):
     """An outcome by strengths, equal ones tie; and the comparisons that it was asked for."""

@@ -14,7 +14,7 @@ from catalog.plugins import plugins
 from ui.web.charts import matrix
 from ui.web.charts.coverage import states
 from ui.web.charts.histogram import thumbnail
-from ui.web.components import address, shell
+from ui.web.components import address, judge_report, shell
 from ui.web.components.column_panel import BETTER, STRONG, column_panel, rho_of, short_ref, signed
 from ui.web.components.figures import count, number, share
 from ui.web.components.markup import Markup, h, link, live
@@ -57,6 +57,8 @@ def draw(cat: Catalog, found: Resolved) -> None:
         with shell.guarded():
             spread = _spread(cat, found, chosen, by)
             live(column_panel(cat, found, chosen, spread, stale.get(chosen.alias, [])), "column", _handle)
+        with shell.guarded():
+            judge_report.draw(cat, found, chosen)
     live(_grid(found, columns, chosen, stale), "columns", _handle)
 
 
