@@ -178,7 +178,7 @@ def test_card_shows_licences_provenance_and_quarantine(home, monkeypatch):
         ("web", ["of 71", "https://example.org/0", "kept in web_l1", "line 1"]),
         ("web@v1", ["of 62"]),
         ("chats", ["assistant", "That is 0."]),
-        ("pairs", ["chosen", "rejected", "Four.", "Five."]),
+        ("pairs", ["chosen", "rejected", "Four", "Five"]),
         ("sums", ["answer", "What is 0 and 0?"]),
     ],
 )
