@@ -22,7 +22,7 @@ from mcp import ClientSession, MCPError, StdioServerParameters, stdio_client
 from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 
 from agents import proposals
-from catalog import Catalog
+from catalog import Catalog, grades
 from catalog.pull.ledger import Ledger
 from catalog.queries import save_query
 from catalog.testing import attach_columns, sentences, text_dataset
@@ -84,6 +84,12 @@ CALLS: dict[str, dict[str, Any]] = {
     "insight": {"ref": "web", "checks": ["duplicate_content", "near_empty_text"]},
     "notes": {"a": "blend@v1", "b": "blend@v2"},
     "queries": {},
+    "grade_campaigns": {},
+    "grade_status": {"campaign": "look"},
+    "grade_agreement": {"campaign": "look", "resamples": 10},
+    "grade_conflicts": {"campaign": "look"},
+    "grade_compare": {"campaign": "look", "column": "judged"},
+    "judge_report": {"ref": "web", "column": "judged"},
     "attribute": {"text": "wise owls watch the river", "datasets": ["web"], "limit": 2},
     "question": {"text": "how many rows of web by cluster"},
     "mix_draft": {"goal": "web and more, 10 samples, at most 2 epochs"},
@@ -124,6 +130,13 @@ def stocked(folder: Path) -> tuple[Catalog, dict[str, str]]:
     set_budget(cat, "grading", money=5)
     save_query(cat, "sizes", "SELECT count(*) FROM web")
     made = proposals.propose(cat, "tag", {"ref": "web@v1", "label": "old"})
+    attach_columns(
+        cat, "web", {"judged": pa.array([float(at % 5) for at in range(40)])}, scorer="judge_educational_value"
+    )
+    grades.create(cat, "look", "web", {"name": "fine", "scales": {"fine": {"low": 0, "high": 5}}}, graders=2, items=6)
+    for grader, value in (("ann", 3), ("bob", 4)):
+        while (item := grades.next_item(cat, "look", grader)) is not None:
+            grades.put(cat, item["item"], {"fine": value}, grader=grader)
     sample = mix.take([0], ["sample_id"]).column("sample_id")[0].as_py()
     return cat, {SAMPLE: sample, TRIAL: trials[0].id, PROPOSAL: made.id}
 
