@@ -8,8 +8,8 @@ import orjson
 import pytest
 
 from agents.figures import numbers_in, strange_numbers
-from agents.notes_warnings import bump_of, fallen, forbids, warnings_of
-from agents.version_notes import OFF, version_notes
+from agents.notes import OFF, version_notes
+from agents.notes.warnings import bump_of, fallen, forbids, warnings_of
 from catalog import Catalog
 from catalog.errors import BadInput, NotFound
 from catalog.meta.models import Dataset

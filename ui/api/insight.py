@@ -27,6 +27,6 @@ def insight(
 @router.get("/notes")
 def notes(a: str, cat: Asked, b: str | None = None) -> dict[str, Any]:
     """Release notes and a card draft from the difference of two versions, or of two mixes; `a` alone: since the one before."""
-    from agents.version_notes import version_notes
+    from agents.notes import version_notes
 
     return plain(version_notes(cat, a, b))

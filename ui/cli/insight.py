@@ -83,7 +83,7 @@ def notes(
 
     Example: strata notes web@v1 web@v2 > NOTES.md
     """
-    from agents.version_notes import version_notes
+    from agents.notes import version_notes
 
     held = version_notes(opened(), a, b, endpoint=endpoint, budget=budget)
     emit(json, held, lambda: print(held["card" if card else "markdown"], end=""))

@@ -31,7 +31,7 @@ def register(tool: Callable[..., Any], who: Callable[[], Catalog], texts: bool) 
         """Release notes as Markdown, and a card draft, from the difference of two dataset versions or two mixes.
 
         `a` alone: what changed since the version before it. bump: major, minor or patch, as suggested by stated rules."""
-        from agents.version_notes import version_notes
+        from agents.notes import version_notes
 
         cat = who()
         held = plain(version_notes(cat, a, b))

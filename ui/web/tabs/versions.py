@@ -76,7 +76,7 @@ def difference(cat: Catalog, found: Resolved, names: list[str]) -> None:
 
 @st.cache_data(show_spinner="comparing …", max_entries=32)
 def _notes(_cat: Catalog, home: str, state: int, a: str, b: str) -> dict[str, Any]:
-    from agents.version_notes import version_notes
+    from agents.notes import version_notes
 
     return version_notes(_cat, a, b)
 

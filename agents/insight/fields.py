@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agents.insight_look import Finding, Flag, Look, check, grade, named, of_meta
+from agents.insight.look import Finding, Flag, Look, check, grade, named, of_meta
 
 FIELDS = ("url", "author", "created", "licence", "answer", "verifier", "tools")
 NEARLY = 0.95

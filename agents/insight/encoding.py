@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agents.insight_look import Flag, Look, check, grade
+from agents.insight.look import Flag, Look, check, grade
 
 TAGS = (
     "p|div|span|br|a|ul|ol|li|table|tr|td|th|h[1-6]|script|style|img|strong|em|iframe|body|html|head|form|input|section"

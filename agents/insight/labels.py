@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agents.insight_look import Flag, Look, check, grade, named, of_meta
+from agents.insight.look import Flag, Look, check, grade, named, of_meta
 from catalog.query.views import quoted
 
 FEW = 0.05

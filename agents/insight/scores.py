@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agents.insight_answers import LABELS
-from agents.insight_look import Finding, Look, check, named, of_meta
+from agents.insight.answers import LABELS
+from agents.insight.look import Finding, Look, check, named, of_meta
 from catalog.query.views import quoted
 
 LENGTH = 0.9

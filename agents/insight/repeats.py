@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agents.insight_look import SAMPLES, Finding, Look, check, named, of_meta
+from agents.insight.look import SAMPLES, Finding, Look, check, named, of_meta
 
 MOST = 0.9
 LEAST = 50

@@ -12,8 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from agents.notes_markdown import card_draft, notes
-from agents.notes_warnings import bump_of, warnings_of
+from agents.notes.markdown import card_draft, notes
+from agents.notes.warnings import bump_of, warnings_of
 from catalog.access import check
 from catalog.errors import BadInput, NotFound
 from catalog.refs import parse_ref
@@ -55,7 +55,7 @@ def version_notes(
     said: list[str] = [] if helper else [OFF]
     refused: list[dict[str, Any]] = []
     if helper is not None:
-        from agents.notes_model import reworded
+        from agents.notes.model import reworded
 
         refused = reworded(helper, sections, [a, b] if not mix else _datasets(cat, a, b))
         said = helper.said()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agents.insight_look import Flag, Look, check, grade
+from agents.insight.look import Flag, Look, check, grade
 
 FAR = 6 * 1.4826
 """Six standard deviations of a normal distribution, in median absolute deviations (Rousseeuw and Croux 1993)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from agents.insight_look import Flag, Look, check, grade
+from agents.insight.look import Flag, Look, check, grade
 
 MOST = 3
 """Templates that are reported for each check."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from agents.insight_look import SAMPLES, Finding, Flag, Look, check, grade, named, of_meta
+from agents.insight.look import SAMPLES, Finding, Flag, Look, check, grade, named, of_meta
 from catalog.query.views import quoted
 
 SCANNED = 20_000

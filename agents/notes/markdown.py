@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from agents.notes_warnings import RULES, UNKNOWN, name, named
+from agents.notes.warnings import RULES, UNKNOWN, name, named
 from catalog.licences import USES, blocks, obligations
 
 LISTED = 12

@@ -2,7 +2,7 @@
 
     insight(cat, "web@v3")["findings"]
 
-A capture-the-flag style profile: some fifty small checks (`agents/insight_*.py`) look for anomalies, leaks, near-empty
+A capture-the-flag style profile: some fifty small checks (the modules beside this one) look for anomalies, leaks, near-empty
 fields, skews and suspicious templates over all rows. Every finding has a severity, the rows concerned, a read-only query, up
 to five sample ids and what to do. No model is asked without endpoint and budget; with them it words a hypothesis for each
 finding and says what to look at first. Nothing is written.
@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.insight_look import CHECKS, SEVERITIES, Check, Finding, Flag, Look, count_flags, said
+from agents.insight.look import CHECKS, SEVERITIES, Check, Finding, Flag, Look, count_flags, said
 from catalog.access import check as may
 from catalog.errors import BadInput, NotFound
 
@@ -24,14 +25,14 @@ if TYPE_CHECKING:
     from catalog.catalog import Catalog
 
 OFF = "the language model is off: findings are ranked by severity and rows; --endpoint E --budget B turns it on"
-MODULES = ("fields", "repeats", "lengths", "templates", "encoding", "replies", "answers", "leaks", "labels", "scores")
 
 
 @cache
 def checks() -> dict[str, Check]:
     """Every check, by name."""
-    for name in MODULES:
-        import_module(f"agents.insight_{name}")
+    folder = Path(__file__).parent
+    for path in sorted(folder.glob("[a-z]*.py")):
+        import_module(f"agents.insight.{path.stem}")
     return CHECKS
 
 
@@ -73,7 +74,7 @@ def insight(
     if endpoint is None or budget is None:
         held["notes"].append(OFF)
     else:
-        from agents.insight_model import worded
+        from agents.insight.model import worded
 
         worded(cat, held, endpoint, budget)
     return held

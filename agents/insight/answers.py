@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import sqrt
 
-from agents.insight_look import Finding, Flag, Look, check, grade, literal, named, of_meta
+from agents.insight.look import Finding, Flag, Look, check, grade, literal, named, of_meta
 
 LABELS = r"labels?|class(es)?|category|categories|target|sentiment|rating|topic|verdict|is_[a-z_]+|has_[a-z_]+"
 NO_CHOICES = "(choices IS NULL OR len(choices) = 0)"

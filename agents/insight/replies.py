@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from agents.insight_look import SAMPLES, Finding, Flag, Look, check, grade
+from agents.insight.look import SAMPLES, Finding, Flag, Look, check, grade
 
 REFUSAL = (
     r"(?i)^\s*(i[''’]?m (very |really |so )?sorry,? (but )?i (can[''’]?t|cannot|can not|am (not able|unable))|i (cannot|can[''’]?t|can not|won[''’]?t|"
