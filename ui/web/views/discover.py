@@ -247,11 +247,11 @@ def page() -> None:
         )
         return
     if address.get("a") and address.get("b"):
-        shell.show(shell.title("Compare", "two datasets side by side"))
+        live(shell.title("Compare", "two datasets side by side"), "head")
         with shell.guarded():
             side_by_side(cat, [card.dataset.name for card in cards])
         return
-    shell.show(shell.title("Discover", "datasets for a need, samples across datasets"))
+    live(shell.title("Discover", "datasets for a need, samples across datasets"), "head")
     words, over, mode = question()
     left, asked = facets(cards)
     with shell.guarded():
