@@ -169,3 +169,18 @@ def test_axes_are_labels_across_and_numbers_in_height():
     table = pa.table({"n": [1], "name": ["a"], "when": pa.array([0], pa.timestamp("s")), "deep": [[1]], "x": [0.5]})
     assert chart.axes(table) == (["name", "when", "n", "x"], ["n", "x"])
     assert chart.axes(pa.table({"name": ["a"]})) == (["name"], [])
+
+
+def ask(app: AppTest, words: str) -> str:
+    [box] = [item for item in app.text_input if item.label == "Ask in words"]
+    box.set_value(words).run()
+    assert not app.exception, app.exception
+    return said(app)
+
+
+def test_a_question_in_words_becomes_sql_that_is_seen(at):
+    visit(at)
+    assert "web by source" in ask(at, "how many rows of web by source")
+    assert at.text_area[0].value.startswith("SELECT") and at.text_area[0].value in at.query_params["q"]
+    assert "No SQL could be written" in ask(at, "tell me something funny")
+    assert "ask in words" in ask(at, "???").lower()

@@ -114,7 +114,7 @@ def without(cat: Catalog) -> None:
     links = [
         ("Find data for a need", "discover", {}, "hybrid search over every card, with what is met and what is not"),
         ("Look for what is wrong with a dataset", "dataset", {"tab": "insight"}, "checks that show a query each"),
-        ("Ask for a table", "sql", {}, "questions of a few forms become SQL that you see"),
+        ("Ask for a table", "sql", {}, "questions in words are read by rules and become SQL that you see"),
         ("Draft a mix for a goal", "mixes", {"mix": "new"}, "parts, filters and weights by a mixer"),
         ("Decide on what waits", "assistant", {"tab": "proposals"}, "proposals of agents, MCP clients and colleagues"),
     ]  # fmt: skip

@@ -17,6 +17,7 @@ from catalog.errors import StrataError
 from catalog.queries import Filter, filter_of, saved_queries, saved_query
 from ui.web.charts import result as chart
 from ui.web.components import address, shell
+from ui.web.components.ask_box import ask_box
 from ui.web.components.figures import count, duration
 from ui.web.components.kept_queries import forget, keep_form, listed
 from ui.web.components.markup import Markup, act, h, link, live
@@ -302,6 +303,8 @@ def page() -> None:
     with left, shell.guarded():
         schema(cat)
     with right, shell.guarded():
+        with shell.guarded():
+            ask_box(cat, chart.KINDS)
         query = ""
         with shell.guarded():
             query = asked(cat)
