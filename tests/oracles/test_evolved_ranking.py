@@ -18,8 +18,8 @@ from flows.scorers.judge._evolved import EvolvedParams, fit
 from flows.scorers.ngram._linear import unit_matrix
 
 ORACLES = {
-    f"judge_evolved_{what}": "planted steps, whose scores are known, and the student by scikit-learn and SciPy"
-    for what in ("complexity", "quality")
+    "judge_evolved_complexity": "planted steps, whose scores are known, and the student by scikit-learn and SciPy",
+    "judge_evolved_quality": "planted steps, whose scores are known, and the student by scikit-learn and SciPy",
 }
 SUBJECTS = ["rain", "trade", "iron", "birds", "bread", "ships", "law", "music"]
 

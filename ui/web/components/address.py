@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qs
 
 import streamlit as st
 
@@ -52,7 +52,7 @@ def put(**changes: Any) -> None:
 def follow(address: str) -> None:
     """Open "page?name=value" inside the app."""
     page, _, query = address.partition("?")
-    st.switch_page(VIEWS[page], query_params=parse_qsl(query))
+    st.switch_page(VIEWS[page], query_params=parse_qs(query))  # lists, so that a repeated name keeps every value
 
 
 def _writer(key: str, name: str, default: Any, clears: Sequence[str]) -> Callable[[], None]:
