@@ -79,12 +79,21 @@ def weigh(
          "epochs": float(weight * task.budget / held) if task.budget else None}
         for name, weight, natural, held in zip(names, answer.weights, task.natural, task.supply, strict=True)
     ]  # fmt: skip
-    kept_least = min(float(weight) for weight in answer.weights if weight >= LEAST)
-    for number, weight in zip(at, answer.weights, strict=True):
-        body["parts"][number]["weight"] = _written(float(weight), kept_least)
-    kept = {number for number, weight in zip(at, answer.weights, strict=True) if weight >= LEAST}
-    body["parts"] = [part for number, part in enumerate(body["parts"]) if number in kept or number not in at]
+    body = filled(body, at, answer.weights)
     return Weighed(mixer, body, rows, answer)
+
+
+def filled(body: dict[str, Any], at: Sequence[int], weights: np.ndarray) -> dict[str, Any]:
+    """The spec with these weights at its open parts; a part that they leave out is not in it."""
+    given = [float(weight) for weight in weights]
+    least = min(weight for weight in given if weight >= LEAST)
+    held = {number: _written(weight, least) for number, weight in zip(at, given, strict=True) if weight >= LEAST}
+    parts = [
+        {**part, "weight": held[number]} if number in held else part
+        for number, part in enumerate(body["parts"])
+        if number in held or number not in at
+    ]
+    return {**body, "parts": parts}
 
 
 def _written(weight: float, least: float) -> float:

@@ -11,14 +11,14 @@ import streamlit as st
 from catalog import Catalog
 from catalog.errors import BadInput
 from catalog.mixes import find_mix, preview
-from ui.web.components import address, lock, shell, verdicts
+from ui.web.components import address, lock, mix_goal, shell, verdicts
 from ui.web.components.figures import compact, count, plural, share
 from ui.web.components.markup import Markup, h, live
-from ui.web.components.mix_weights import weights
+from ui.web.components.mix_weights import what_if
 from ui.web.components.parts import caps, facts, table, tabs
 from ui.web.queries import mixtures
 
-VIEWS = {"preview": "Preview", "weights": "What if", "fields": "Fields"}
+VIEWS = {"preview": "Preview", "weights": "What if", "draft": "Reasons", "fields": "Fields"}
 FIELDS = (
     ("unit", "what weights and total count: samples or tokens"),
     ("total", "left out: as much as max_epochs allows"),
@@ -39,6 +39,7 @@ FIELDS = (
     ("waive", "a list of {licence, part, by, reason}: a person takes a block upon themselves"),
 )
 KEPT = "mix_seen"
+LATER = "Somebody with the right to write approves it, or not."
 
 
 def guide() -> Markup:
@@ -60,10 +61,14 @@ def compose(cat: Catalog) -> None:
         _begin(cat)
     left, right = st.columns([1, 1.7], gap="medium")
     with left:
+        with shell.guarded():
+            if mix_goal.goal_box(cat):
+                address.follow("mixes?mix=new&view=draft")
         st.text_area("Spec (YAML)", key="mix_spec", height=400)
-        one, two, _ = st.columns([1, 1, 0.6], gap="small")
+        one, two, three = st.columns([1, 1, 1], gap="small")
         look = one.button("Preview", width="stretch", help="It follows what you write when you leave the box.")
         publish = two.button("Publish", type="primary", width="stretch", **shell.writes())
+        later = three.button("Propose", width="stretch", key="mix_propose", **shell.writes("propose", help=LATER))
     text = st.session_state["mix_spec"].strip() + "\n"
     with right:
         view = address.get("view", "preview")
@@ -73,12 +78,20 @@ def compose(cat: Catalog) -> None:
             if publish:
                 mix = cat.publish_mix(text)
                 address.follow(f"mixes?mix={mix.name}@v{mix.version}")
-            elif view == "fields":
-                shell.show(guide())
-            elif view == "weights":
-                weights(cat, text)
-            else:
-                _look(cat, text, look)
+            if later:
+                mix_goal.propose(cat, text)
+            _view(cat, view, text, look)
+
+
+def _view(cat: Catalog, view: str, text: str, look: bool) -> None:
+    if view == "fields":
+        shell.show(guide())
+    elif view == "weights":
+        what_if(cat, text)
+    elif view == "draft":
+        mix_goal.reasons(cat, text)
+    else:
+        _look(cat, text, look)
 
 
 def tabs_of(view: str) -> Markup:
@@ -91,6 +104,8 @@ def _begin(cat: Catalog) -> None:
     if source and st.session_state.get("mix_source") != source:
         st.session_state["mix_source"] = source
         st.session_state["mix_spec"] = mixtures.written(mixtures.tidy(find_mix(cat, source).spec))
+    if mix_goal.NEXT in st.session_state:
+        st.session_state["mix_spec"] = st.session_state.pop(mix_goal.NEXT)
     if "mix_spec" not in st.session_state:
         st.session_state["mix_spec"] = mixtures.starter(cat)
     st.session_state["mix_spec"] = st.session_state["mix_spec"]  # a widget's state is dropped when its page is left

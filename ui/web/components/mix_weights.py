@@ -16,12 +16,33 @@ from catalog.plugins import plugins
 from ui.web.components import address, params, shell
 from ui.web.components.figures import number, plural, share
 from ui.web.components.lock import share_bar, swatch
-from ui.web.components.markup import Markup, h
+from ui.web.components.markup import Markup, h, link, live
 from ui.web.components.parts import bar, chip, pairs, panel, table
 from ui.web.queries import mixtures
 
 FOUND = "mix_found"
 RECORDED, TABLE = "recorded trials", "a table of runs"
+
+
+AIMS = {"one": "One result", "two": "Two results"}
+
+
+def what_if(cat: Catalog, text: str) -> None:
+    """Weights for one result, or the front over two."""
+    aim = address.get("aim", "one")
+    aim = aim if aim in AIMS else "one"
+    steps = [
+        h("a", words, cls="sx-step on" if name == aim else "sx-step", aria_current="page" if name == aim else None,
+          **link("mixes", mix="new", view="weights", aim=name if name != "one" else None))
+        for name, words in AIMS.items()
+    ]  # fmt: skip
+    live(h("nav", steps, cls="sx-wrap", aria_label="how many results"), "mixaims")
+    if aim == "two":
+        from ui.web.components.mix_pareto import pareto
+
+        pareto(cat, text)
+    else:
+        weights(cat, text)
 
 
 def weights(cat: Catalog, text: str) -> None:
@@ -56,8 +77,20 @@ def _take(spec: dict[str, Any]) -> None:
 
 def _trials(cat: Catalog, names: list[str], folder: Path) -> dict[str, Any] | None:
     """Where the runs come from and which result counts; None, with a note, where there are none."""
+    found = runs(cat, names, folder)
+    if found is None:
+        return None
+    held, trials = found
+    goals = results_of(held)
+    one, two = st.columns([2, 1], gap="small")
+    goal = one.selectbox("Result to improve", goals, key="mix_goal", help=f"Measured by {plural(len(held), 'run')}.")
+    better = two.selectbox("Better is", ["lower", "higher"], index=int(higher(goal)), key=f"mix_better_{goal}")
+    return {"trials": trials, "goal": goal, "better": better}
+
+
+def runs(cat: Catalog, names: list[str], folder: Path) -> tuple[Trials, str] | None:
+    """The runs that are asked for, and how `flows.mixing.weigh` names them; None, with a note, where there are none."""
     source = st.radio("Runs", [RECORDED, TABLE], horizontal=True, key="mix_runs")
-    pattern = ""
     if source == TABLE:
         file = st.file_uploader(
             "A row a run: a column of weights for every part, and results", ["csv", "jsonl", "parquet"], key="mix_table"
@@ -66,24 +99,23 @@ def _trials(cat: Catalog, names: list[str], folder: Path) -> dict[str, Any] | No
             return None
         path = folder / Path(file.name).name
         path.write_bytes(file.getvalue())
-        held, trials = _told(lambda: _read(path, names), folder), str(path)
-    else:
-        pattern = st.text_input(
-            "Only models called", key="mix_models", placeholder="all of them; or a pattern such as *-1m-*"
-        ).strip()
-        held, trials = _recorded(cat, names, pattern), f"catalog:{pattern}" if pattern else "catalog"
-        if held is None:
-            return None
+        return _told(lambda: _read(path, names), folder), str(path)
+    pattern = st.text_input(
+        "Only models called", key="mix_models", placeholder="all of them; or a pattern such as *-1m-*"
+    ).strip()
+    held = _recorded(cat, names, pattern)
+    return None if held is None else (held, f"catalog:{pattern}" if pattern else "catalog")
+
+
+def results_of(held: Trials) -> list[str]:
+    """What the runs measured, standard errors left out; refused where that is nothing."""
     goals = [name for name in held.results if not name.endswith("_stderr")]
     if not goals:
         raise BadInput("the runs hold no result: every column of numbers that is no weight is one; add it to the table")
-    one, two = st.columns([2, 1], gap="small")
-    goal = one.selectbox("Result to improve", goals, key="mix_goal", help=f"Measured by {plural(len(held), 'run')}.")
-    better = two.selectbox("Better is", ["lower", "higher"], index=int(_higher(goal)), key=f"mix_better_{goal}")
-    return {"trials": trials, "goal": goal, "better": better}
+    return goals
 
 
-def _higher(goal: str) -> bool:
+def higher(goal: str) -> bool:
     from flows.trial_statistics import higher_is_better
 
     return higher_is_better(goal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -175,3 +176,10 @@ def starter(cat: Catalog) -> str:
         f"  - {{dataset: {dataset.name}@v{dataset.head}, weight: {len(best) - at}}}" for at, dataset in enumerate(best)
     ]
     return STARTER.format(parts="\n".join(lines) or "  - {dataset: NAME, weight: 1}")
+
+
+def mixes_of_trials(cat: Catalog, ids: Sequence[str]) -> dict[str, str]:
+    """Trial -> the mix it was run on; a trial of a table is in none."""
+    wanted = set(ids)
+    with cat.session() as session:
+        return {id_: mix for id_, mix in session.exec(select(Trial.id, Trial.mix)) if id_ in wanted}
