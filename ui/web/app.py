@@ -5,11 +5,11 @@ STRATA_HOME=./strata-home streamlit run ui/web/app.py
 
 import streamlit as st
 
-from ui.web.components.shell import LOGO, guarded, theme, warm
+from ui.web.components.shell import LOGO, guarded, tab_title, theme, warm
 from ui.web.components.who import signed_in
 
 if __name__ == "__main__":  # not where a spawned process imports the main module again
-    st.set_page_config(page_title="Strata", layout="wide")
+    st.set_page_config(layout="wide")
     theme()
     warm()
     st.logo(LOGO, size="medium")
@@ -30,6 +30,7 @@ if __name__ == "__main__":  # not where a spawned process imports the main modul
         ],
         position="top",
     )
+    st.set_page_config(page_title=tab_title(page.title))
     with guarded():
         if signed_in(page.url_path):
             page.run()

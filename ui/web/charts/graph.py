@@ -57,9 +57,10 @@ def draw(nodes: list[Node], edges: list[Edge]) -> Markup:
     )
     return h(
         "div",
-        h("svg", head, lines, boxes, width=size[0], height=size[1], viewBox=f"0 0 {size[0]} {size[1]}", role="img"),
+        h("svg", head, lines, boxes, width=size[0], height=size[1], viewBox=f"0 0 {size[0]} {size[1]}", role="group",
+          aria_label=f"graph of {len(nodes)} nodes and {len(edges)} edges"),
         cls="sx-graph",
-    )
+    )  # fmt: skip
 
 
 def _ranks(ids: list[str], pairs: list[tuple[str, str]]) -> dict[str, int]:

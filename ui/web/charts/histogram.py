@@ -12,7 +12,7 @@ MOST_BARS = 12
 
 
 def thumbnail(statistics: dict[str, Any], width: int = 220, height: int = 40) -> Markup:
-    """Bars only, of a numeric column or of the most frequent values."""
+    """Bars only, of a numeric column or of the most frequent values; what stands beside them says the same in words."""
     heights = _heights(statistics)
     if not heights:
         return h("div", style=f"height:{height}px")
@@ -30,7 +30,7 @@ def thumbnail(statistics: dict[str, Any], width: int = 220, height: int = 40) ->
         if value
     ]
     base = h("line", x1=0, x2=width, y1=height - 0.5, y2=height - 0.5, cls="a")
-    return _svg(width, height, bars, base, stretch=True)
+    return _svg(width, height, bars, base)
 
 
 def _heights(statistics: dict[str, Any]) -> list[int]:
@@ -86,7 +86,9 @@ def figure(statistics: dict[str, Any], *, log: bool = False, width: int = 760, h
     parts += [
         h("text", number(tick), x=f"{x(tick):.1f}", y=height - 8, text_anchor="middle") for tick in ticks(low, high, 7)
     ]
-    return _svg(width, height, parts)
+    middle = (statistics.get("quantiles") or {}).get("50")
+    said = f"histogram of {count(sum(counts))} values from {number(low)} to {number(high)}"
+    return _svg(width, height, parts, said=said + (f", median {number(middle)}" if middle is not None else ""))
 
 
 def h_title(label: str) -> Markup:
@@ -139,13 +141,16 @@ def _log_ticks(most: int) -> list[int]:
     return [0, *(10**power for power in range(0, 12) if 10**power <= most)]
 
 
-def _svg(width: int, height: int, *parts: Any, stretch: bool = False) -> Markup:
+def _svg(width: int, height: int, *parts: Any, said: str = "") -> Markup:
+    """said: what it shows, in words; without it the figure is a stretched ornament, and is not read out."""
     return h(
         "svg",
         parts,
         viewBox=f"0 0 {width} {height}",
         cls="sx-hist",
-        preserveAspectRatio="none" if stretch else None,
-        style=f"height:{height}px" if stretch else None,
-        role="img",
+        preserveAspectRatio=None if said else "none",
+        style=None if said else f"height:{height}px",
+        role="img" if said else None,
+        aria_label=said or None,
+        aria_hidden=None if said else "true",
     )

@@ -50,7 +50,9 @@ def figure(statistics: Mapping[str, Any], width: int = 560, height: int = 150) -
                 h("line", x1=f"{x:.1f}", x2=f"{x:.1f}", y1=tall, y2=tall + 4, cls="a"),
                 h("text", compact(tick), x=f"{x:.1f}", y=height - 5, text_anchor="middle"),
             ]
-    return h("svg", parts, viewBox=f"0 0 {width} {height}", cls="sx-hist", role="img")
+    low, high = _chars(first), _chars(last)
+    said = f"lengths of {count(sum(bars))} samples, from {count(low)} to {count(high)} characters"
+    return h("svg", parts, viewBox=f"0 0 {width} {height}", cls="sx-hist", role="img", aria_label=said)
 
 
 def _chars(at: int) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ui.web.components import samples
 from ui.web.components.figures import count, number
-from ui.web.components.markup import Markup, act, h
+from ui.web.components.markup import Markup, act, around, h
 from ui.web.components.pager import pager
 from ui.web.queries.rows import View
 
@@ -41,19 +41,27 @@ def listing(page: Page, held: View) -> Markup:
 def _heading(page: Page, held: View, name: str) -> Markup:
     sorted_ = held.sort == name
     arrow = (" ↓" if held.descending else " ↑") if sorted_ else ""
-    asks = {} if page.relevance else {**act("sort", name), "title": f"sort by {name}"}
-    return h("th", name + arrow, cls=f"{_align(page, name)} asis{' on' if sorted_ else ''}", **asks)
+    order = ("descending" if held.descending else "ascending") if sorted_ else None
+    kind = f"{_align(page, name)} asis{' on' if sorted_ else ''}"
+    if page.relevance:
+        return h("th", name + arrow, cls=kind, aria_sort=order)
+    asks = h("span", name + arrow, title=f"sort by {name}", **act("sort", name))
+    return h("th", asks, cls=kind, aria_sort=order, **around("sort", name))
 
 
 def _row(page: Page, row: dict[str, Any], place: int) -> Markup:
-    words = h("div", samples.preview(row, page.kind) or "(empty)", cls="sx-two")
+    on = row["_rowid"] == page.chosen
+    words = h(
+        "div", samples.preview(row, page.kind) or "(empty)", cls="sx-two", aria_current="true" if on else None,
+        **act("row", row["_rowid"]),
+    )  # fmt: skip
     name = h("span", row["sample_id"][:8], cls="sx-mono sx-faint", title=row["sample_id"])
     cells = [h("td", count(place), cls="sx-num sx-faint"), h("td", words, name)]
     if page.relevance:
         score, why = page.relevance[row["_rowid"]]
         cells.append(h("td", number(score), cls="sx-num", title=why))
     cells += [h("td", number(row[name]), cls=_align(page, name)) for name in page.shown]
-    return h("tr", cells, cls="on" if row["_rowid"] == page.chosen else None, **act("row", row["_rowid"]))
+    return h("tr", cells, cls="on" if on else None, **around("row", row["_rowid"]))
 
 
 def _align(page: Page, name: str) -> str:

@@ -56,7 +56,7 @@ def column_panel(
     arrow = BETTER.get(column.better or "")
     head = h(
         "div",
-        h("span", column.alias, cls="sx-h1", style="font-size:18px"),
+        h("h2", column.alias, cls="sx-h1", style="font-size:18px"),
         chip(column.type),
         chip(column.scope if column.scope != "population" else f"for {column.population}"),
         chip(f"{arrow[0]} {arrow[1]}", "accent") if arrow else None,

@@ -226,4 +226,4 @@ def _shown(name: str, body: dict[str, Any]) -> Markup:
         rows = [[h("dt", value), h("dd", anchors[str(value)])] for value in values(body) if str(value) in anchors]
         held = h("dl", rows, cls="sx-anchors")
     about = h("div", body["about"], cls="sx-soft", style="margin-bottom:3px") if body.get("about") else None
-    return h("div", h("h3", name.replace("_", " "), cls="sx-h3"), about, held, style="margin-bottom:10px")
+    return h("div", h("h2", name.replace("_", " "), cls="sx-h3"), about, held, style="margin-bottom:10px")

@@ -40,7 +40,7 @@ def _active(run: Any) -> Markup:
         f"{count(held.get('done'))} of {count(held.get('total'))} {held.get('unit', '')}" if held.get("total") else ""
     )
     stop = (
-        h("span", "stopping …", cls="sx-step off")
+        h("span", "stopping …", cls="sx-step off", role="button", aria_disabled="true")
         if run.status == "cancelling"
         else h("span", "Cancel", cls="sx-step", **act("cancel", run.id))
     )

@@ -64,6 +64,11 @@ def act(name: str, value: Any = "") -> dict[str, str]:
     return {"data_act": f"{name}:{value}", "role": "button", "tabindex": "0"}
 
 
+def around(name: str, value: Any = "") -> dict[str, str]:
+    """Attributes of an element that holds a control: a click anywhere on it asks the same. The control has the keyboard."""
+    return {"data_act": f"{name}:{value}"}
+
+
 _SCRIPT = """
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".sx-live");

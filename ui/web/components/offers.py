@@ -39,7 +39,7 @@ def _offer(offer: Offer, on: bool, rows: int) -> Markup:
         tail,
         cls=f"sx-pick-row{' on' if on else ''}{' off' if offer.reason else ''}",
         aria_pressed="true" if on else "false",
-        **act("scorer", scorer.name),
+        **({"role": "button", "aria_disabled": "true"} if offer.reason else act("scorer", scorer.name)),
     )
 
 

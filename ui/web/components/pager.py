@@ -19,4 +19,6 @@ def pager(words: Any, at: int, page: int, total: int) -> Markup:
 
 
 def _step(label: str, to: int, on: bool) -> Markup:
-    return h("span", label, cls="sx-step" if on else "sx-step off", **act("at", to))
+    if not on:
+        return h("span", label, cls="sx-step off", role="button", aria_disabled="true")
+    return h("span", label, cls="sx-step", **act("at", to))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ui.web.components.figures import count, share
-from ui.web.components.markup import Markup, act, h, link, text
+from ui.web.components.markup import Markup, act, around, h, link, text
 
 TIER_NAMES = {"L0": "raw", "L1": "filtered", "L2": "selected", "L3": "refined", "L4": "organized"}
 UNKNOWN = "unknown"
@@ -30,7 +30,7 @@ def asis(name: str) -> Markup:
 
 
 def panel(heading: Any, *body: Any) -> Markup:
-    return h("section", caps(heading) if heading else None, *body, cls="sx-panel")
+    return h("section", h("h2", heading, cls="sx-caps") if heading else None, *body, cls="sx-panel")
 
 
 def tabs(page: str, held: str, options: Mapping[str, Any], *, name: str = "tab", **query: Any) -> Markup:
@@ -48,7 +48,7 @@ def tabs(page: str, held: str, options: Mapping[str, Any], *, name: str = "tab",
                 **link(page, **query, **{name: tab}),
             )
         )
-    return h("nav", made, cls="sx-tabs")
+    return h("nav", made, cls="sx-tabs", aria_label=f"{page} {name}")
 
 
 def facts(items: Sequence[tuple[str, Any]], large: int = 0) -> Markup:
@@ -80,22 +80,32 @@ def table(
     def kind(at: int) -> str | None:
         return "sx-num" if at in numeric else "sx-nowrap" if at in nowrap else None
 
-    head = h("tr", [h("th", name, cls=kind(at)) for at, name in enumerate(heads)])
+    head = h("tr", [h("th" if name else "td", name, cls=kind(at)) for at, name in enumerate(heads)])
     body = []
     for number, row in enumerate(rows):
         asked = actions[number] if actions else None
-        given = act(*asked) if asked else {}
+        cells = [text(cell) for cell in row]
+        if asked:
+            _open(cells, asked, number == on)
         body.append(
             h(
                 "tr",
-                [h("td", cell, cls=kind(at)) for at, cell in enumerate(row)],
+                [h("td", cell, cls=kind(at)) for at, cell in enumerate(cells)],
                 cls="on" if number == on else None,
-                **given,
+                **(around(*asked) if asked else {}),
             )
         )
     return h(
         "div", h("div", h("table", h("thead", head), h("tbody", body), cls="sx-table"), cls="sx-scroll"), cls="sx-frame"
     )
+
+
+def _open(cells: list[Markup], asked: Any, on: bool) -> None:
+    """Make a button of the first cell that has words and no control of its own: a row stays a row when it is read out."""
+    for at, cell in enumerate(cells):
+        if cell and "data-act" not in cell and "href" not in cell:
+            cells[at] = h("span", cell, cls="sx-open", aria_current="true" if on else None, **act(*asked))
+            return
 
 
 def bar(part: float, tone: str | None = None, title: str | None = None) -> Markup:

@@ -19,6 +19,7 @@ from catalog import Catalog
 from catalog.access import granted, may
 from catalog.errors import Refused, StrataError
 from ui.api.tokens import catalog_for
+from ui.web.components import address
 from ui.web.components.markup import Markup, h, text
 from ui.web.entry import sessions
 
@@ -142,8 +143,14 @@ def show(markup: Markup) -> None:
     st.html(h("div", markup, cls="sx-static"))
 
 
+def tab_title(page: str) -> str:
+    """What the browser calls the view: what it is about, the page, and the house."""
+    about = next((held for name in ("ref", "campaign", "mix") if (held := address.get(name))), "")
+    return " · ".join(name for name in (about, page, "Strata") if name)
+
+
 def title(name: Any, sub: Any = None, *more: Any) -> Markup:
-    return h("div", h("span", name, cls="sx-h1"), *more, h("span", sub, cls="sx-sub") if sub else None, cls="sx-title")
+    return h("div", h("h1", name, cls="sx-h1"), *more, h("span", sub, cls="sx-sub") if sub else None, cls="sx-title")
 
 
 @contextmanager
@@ -197,12 +204,14 @@ def note(body: Any, tone: str = "") -> Markup:
     return h("div", h("div", body), cls=f"sx-note {tone}")
 
 
-def empty(heading: str, sentence: Any, commands: str | None = None, after: Any = None) -> Markup:
-    """A state in which there is nothing to show, and the command that changes it."""
+def empty(
+    heading: str, sentence: Any, commands: str | None = None, after: Any = None, *, whole: bool = False
+) -> Markup:
+    """A state in which there is nothing to show, and the command that changes it. whole: it is all there is on the page."""
     return h(
         "div",
         LAYERS,
-        h("h2", heading),
+        h("h1" if whole else "h2", heading),
         h("p", text(sentence)),
         h("pre", commands, cls="sx-pre") if commands else None,
         h("p", after) if after else None,

@@ -43,7 +43,7 @@ def ended(why: str, address: str) -> Markup:
     return h(
         "div",
         shell.LAYERS,
-        h("h2", why.partition(":")[0].rstrip(".")),
+        h("h1", why.partition(":")[0].rstrip(".")),
         h("p", [why.partition(": ")[2].capitalize(), " "] if ": " in why else None,
           "Nothing was changed. Sign in again and this view comes back as it was."),
         h("form", h("input", type="hidden", name="next", value=address),

@@ -64,10 +64,18 @@ def tokens_tab(cat: Catalog) -> None:
         live(draw.token_table(held, {row["actor"]: row["last"] for row in seen}), "tokens", _ask)
     else:
         shell.show(
-            shell.note(h("span", "No token yet. Make one for everybody who signs in or calls the API.", cls="sx-soft"))
+            shell.note(
+                h(
+                    "span",
+                    "No token yet. Make one for everybody who signs in or calls the API, here or with ",
+                    h("code", "strata token create NAME --verbs read"),
+                    ".",
+                    cls="sx-soft",
+                )
+            )
         )
     if seen:
-        shell.show(h("h3", "Who was here", cls="sx-h3"))
+        shell.show(h("h2", "Who was here", cls="sx-h3"))
         shell.show(draw.actor_table(seen))
 
 
@@ -125,13 +133,13 @@ def spending_tab(cat: Catalog) -> None:
             _set_budget(cat, name, money, most, requests)
     ends = spending.endpoint_rows(cat)
     if ends:
-        shell.show(h("h3", "Endpoints", cls="sx-h3"))
+        shell.show(h("h2", "Endpoints", cls="sx-h3"))
         shell.show(draw.endpoint_table(ends))
     else:
         shell.show(shell.note(h("span", "No language model is set up: ", h("code", "strata endpoint add NAME --url URL --model MODEL"),
                                 cls="sx-soft")))  # fmt: skip
     if calls := spending.call_rows(cat):
-        shell.show(h("h3", "Calls by purpose and model", cls="sx-h3"))
+        shell.show(h("h2", "Calls by purpose and model", cls="sx-h3"))
         shell.show(draw.call_table(calls))
 
 

@@ -36,7 +36,9 @@ def named(cat: Catalog) -> Resolved | None:
     """The dataset version in the address, else the first dataset; None while there is none."""
     names = [dataset.name for dataset in cat.datasets()]
     if not names:
-        shell.show(shell.empty("No dataset yet", "Ingest files to make one.", "strata ingest FILE --as NAME"))
+        shell.show(
+            shell.empty("No dataset yet", "Ingest files to make one.", "strata ingest FILE --as NAME", whole=True)
+        )
         return None
     return cat.resolve(address.get("ref", names[0]))
 

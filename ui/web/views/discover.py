@@ -242,7 +242,10 @@ def page() -> None:
     if not cards:
         shell.show(
             shell.empty(
-                "Nothing to discover yet", "A dataset that is ingested appears here.", "strata ingest FILE --as NAME"
+                "Nothing to discover yet",
+                "A dataset that is ingested appears here.",
+                "strata ingest FILE --as NAME",
+                whole=True,
             )
         )
         return

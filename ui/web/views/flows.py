@@ -167,7 +167,7 @@ def page() -> None:
     names = [dataset.name for dataset in cat.datasets()]
     if not names:
         sentence = "A flow computes columns of a dataset; ingest one first."
-        shell.show(shell.empty("Nothing to compute on yet", sentence, "strata ingest FILE --as NAME"))
+        shell.show(shell.empty("Nothing to compute on yet", sentence, "strata ingest FILE --as NAME", whole=True))
         return
     left, right = st.columns([2.4, 1], gap="medium")
     with right:

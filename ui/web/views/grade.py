@@ -44,7 +44,7 @@ def every(cat: Catalog, lines: list[dict[str, Any]], grader: str) -> None:
     new = h("a", "New campaign", cls="sx-do go", **link("grade", new=1))
     if not lines:
         words = "A campaign asks people to grade samples under a rubric, blind to one another; what they said becomes a column."
-        shell.show(shell.empty("No campaign yet", words, grade_list.EXAMPLE))
+        shell.show(shell.empty("No campaign yet", words, grade_list.EXAMPLE, whole=True))
         live(h("div", new, style="max-width:680px;margin:0 auto"), "newcampaign")
         return
     waiting = sum(line["waiting"] for line in lines)
@@ -106,7 +106,7 @@ def _title(campaign: Campaign, line: dict[str, Any]) -> Markup:
     back = h("a", "Grade", cls="sx-link", **link("grade"))
     closed = chip("closed", title=campaign.closed) if campaign.closed else None
     ref = h("a", campaign.ref, cls="sx-mono sx-soft", **link("dataset", ref=campaign.ref))
-    return h("div", h("span", back, " / ", cls="sx-soft"), h("span", campaign.name, cls="sx-h1"), closed, ref,
+    return h("div", h("span", back, " / ", cls="sx-soft"), h("h1", campaign.name, cls="sx-h1"), closed, ref,
              h("span", campaign.rubric["name"].replace("_", " "), cls="sx-sub"), cls="sx-title")  # fmt: skip
 
 

@@ -61,6 +61,7 @@ def page() -> None:
                 ],
                 FIRST,
                 [h("code", "make demo"), " builds a small catalog of real data in a few minutes."],
+                whole=True,
             )
         )
         return

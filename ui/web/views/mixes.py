@@ -283,6 +283,7 @@ def page() -> None:
                 "No mix yet",
                 "A mix says which rows of which dataset versions are trained on, how often and in which order. Published, it is frozen by a lock.",
                 SPEC,
+                whole=True,
             )
         )
         live(
