@@ -118,7 +118,7 @@ def acts(rows: int) -> dict[str, tuple[str, Act]]:
     return {
         "filter on a column": (samples, lambda v, n: v.type("Filter", f"score_{(n + 1) % 20} > 0.{50 + n + 1}")),
         "filter by label": (samples, lambda v, n: v.type("Filter", f"language = 'de' AND score_{(n + 1) % 20} > 0.2")),
-        "sort by a score": (samples, lambda v, n: choose(v, "Sort", f"score_{(n + 1) % 20}")),
+        "sort by a score": (samples, lambda v, n: v.choose("Sort", f"score_{(n + 1) % 20}")),
         "text search": (samples, lambda v, n: v.type("Search", words[n + 1])),
         "open sample 500,000": (samples, lambda v, n: v.type("Go to row", str(min(500_000, rows - 40) + 25 * n))),
         "next page": (samples, lambda v, n: v.press("Next", exact=True)),
@@ -132,17 +132,9 @@ def acts(rows: int) -> dict[str, tuple[str, Act]]:
     }  # fmt: skip
 
 
-def choose(visit: Visit, label: str, option: str) -> None:
-    """Choose in a select box by typing."""
-    box = visit.page.locator(f"[data-testid=stSelectbox]:has(label:has-text('{label}')) input").first
-    box.click()
-    box.fill(option)
-    box.press("Enter")
-
-
 def slide(visit: Visit, run: int) -> None:
     """Move the first threshold by one step of its slider."""
-    thumb = visit.page.locator("[data-testid=stSlider] [role=slider]").first
+    thumb = visit.page.locator("[data-testid=stSlider] input[type=range]").first
     thumb.focus()
     thumb.press("ArrowRight")
 

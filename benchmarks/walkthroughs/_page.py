@@ -110,6 +110,13 @@ class Visit:
         if enter:
             box.press("Enter")
 
+    def choose(self, label: str, option: str) -> None:
+        """Choose in a select box by typing."""
+        box = self.page.locator(f"input[role=combobox][aria-label^='{label}']").first
+        box.click()
+        box.fill(option)
+        self.page.get_by_role("option", name=option, exact=False).first.click()
+
     def check(self, name: str, on: bool = True) -> None:
         """Tick or untick a box of ours by its label."""
         box = self.page.get_by_role("checkbox", name=name, exact=False).first

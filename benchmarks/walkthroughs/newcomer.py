@@ -80,7 +80,7 @@ def threshold(visit: Visit) -> None:
     with visit.step("draw a threshold on all rows"):
         visit.open("dataset?ref=web&tab=explore&rules=word_count%3E%3D50")
         visit.see("Keeps")
-        thumb = visit.page.locator("[data-testid=stSlider] [role=slider]").first
+        thumb = visit.page.locator("[data-testid=stSlider] input[type=range]").first
         thumb.focus()
         for _ in range(8):
             thumb.press("ArrowRight")
@@ -96,10 +96,7 @@ def grade(visit: Visit, cat: Catalog) -> None:
     with visit.step("make a campaign"):
         visit.open("grade?new=1")
         visit.type("Name", "worth-reading")
-        box = visit.page.locator("[data-testid=stSelectbox]:has(label:has-text('Dataset or selection')) input").first
-        box.click()
-        box.fill("good-pages")
-        box.press("Enter")
+        visit.choose("Dataset or selection", "good-pages")
         visit.settle()
         visit.press("Create campaign")
         visit.page.wait_for_url("**campaign=worth-reading**")
@@ -111,9 +108,7 @@ def grade(visit: Visit, cat: Catalog) -> None:
                 visit.page.keyboard.press(str(1 + (done + question) % 3))
             visit.page.keyboard.press("Enter")
             done += 1
-            visit.page.wait_for_function(
-                f"() => /\\b{done}\\b/.test(document.querySelector('.sx-desk-mine, .sx-live').innerText)"
-            )
+            visit.page.wait_for_function(f"() => document.body.innerText.includes('{done} graded by you')")
             visit.settle()
     held = grades.status(cat, "worth-reading")
     assert sum(line["graded"] for line in held["graders"]) >= TWENTY, held
@@ -139,7 +134,7 @@ def mix(visit: Visit, cat: Catalog) -> str:
         visit.see("math@v1")
     with visit.step("publish it"):
         visit.press("Publish", exact=True)
-        visit.page.wait_for_url("**mix=first@v1**")
+        visit.page.wait_for_url("**mix=first*v1**")
         visit.see("lock")
     with visit.step("copy the snippet"):
         visit.open("mixes?mix=first@v1&tab=train")
@@ -157,9 +152,22 @@ def run(code: str, home: Path) -> str:
     return done.stdout.strip()
 
 
+def film(shots: Path, out: Path, width: int = 1000) -> None:
+    """The pictures one after the other, a second and a half each."""
+    from PIL import Image
+
+    frames = []
+    for path in sorted(shots.glob("[0-9][0-9]-*.png")):
+        image = Image.open(path).convert("RGB")
+        small = image.resize((width, round(image.height * width / image.width)), Image.Resampling.LANCZOS)
+        frames.append(small.quantize(64, dither=Image.Dither.NONE))
+    frames[0].save(out, save_all=True, append_images=frames[1:], duration=1500, loop=0, optimize=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("--out", type=Path, help="folder for pictures of every step")
+    parser.add_argument("--film", type=Path, help="with --out: an animation of the steps, for the README")
     parser.add_argument("--theme", choices=("light", "dark"), default="light")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -184,6 +192,8 @@ def main() -> None:
             finally:
                 print(visit.report())
         print(run(code, home))
+        if given.out and given.film:
+            film(given.out, given.film)
 
 
 if __name__ == "__main__":
