@@ -35,6 +35,7 @@ class Evidence:
     selects: bool = False
     evals: tuple[str, ...] = field(default=())  # references of every dataset of role eval, at its head
     stamps: tuple[str, ...] = field(default=())  # the same with what each declares as a leak
+    parents: int = 0  # live rows that name a parent
 
     def outputs(self, *names: str, scorer: str | None = None) -> list[ColumnRecord]:
         """Columns whose output (or scorer) has one of the names."""
@@ -161,12 +162,35 @@ def _body(e: Evidence, column: ColumnRecord) -> dict:
     return held.body if held else {}
 
 
-_REFINE = "the operators that rewrite or synthesise text are not part of this release"
+def parents(e: Evidence) -> str | None:
+    """Every row names the samples it was made of."""
+    rows = e.source.dataset.rows
+    if e.parents >= rows:
+        return None
+    remedy = "rows made of others come from `strata grade edits`; no operator here writes text"
+    return f"parents: {e.parents} of {rows} rows name one; {remedy}"
+
+
+def _value(what: str, remedy: str) -> Clause:
+    """A clause for a column that has a value on every row: undefined is no evidence."""
+
+    def clause(e: Evidence) -> str | None:
+        columns, rows = e.outputs(what), e.source.dataset.rows
+        most = max((c.states.get("value", 0) for c in columns), default=0)
+        if not columns:
+            return f"{what}: no such column; {remedy}"
+        return None if most >= rows else f"{what}: a value on {most} of {rows} rows; {remedy}"
+
+    clause.__name__ = what
+    clause.__doc__ = f"A value of {what} on every row."
+    return clause
+
+
 _VERIFY = "the operators that verify and organize are not part of this release"
 L3 = (
-    _needs("parents", _REFINE),
-    _needs("generator", _REFINE),
-    _needs("semantic_check", _REFINE),
+    parents,
+    _value("generator", "score generator"),
+    _value("semantic_check", "score semantic_check --target DATASET, the one that holds the parents"),
     pii,
     secrets,
     decontaminated,
@@ -190,7 +214,17 @@ def evidence_of(cat: Catalog, source: Resolved, *, used: set[str], edits: tuple[
         recipes = {r.fingerprint: r for r in session.exec(select(Recipe).where(Recipe.fingerprint.in_(prints)))}  # type: ignore[attr-defined]
     held = registered(cat)
     evals, stamps = tuple(entry["ref"] for entry in held), tuple(stamp(entry) for entry in held)
-    return Evidence(source, columns, recipes, frozenset(used), edits, selects, evals, stamps)
+    return Evidence(
+        source, columns, recipes, frozenset(used), edits, selects, evals, stamps, _with_parents(cat, source)
+    )
+
+
+def _with_parents(cat: Catalog, source: Resolved) -> int:
+    """Live rows that name a parent; 0 where the table has no place for one."""
+    table = cat.lance(source.ref)
+    if "parents" not in table.schema.names:
+        return 0
+    return table.count_rows("removed IS NULL AND array_length(parents) > 0")
 
 
 def missing(tier: str, evidence: Evidence) -> list[str]:

@@ -98,7 +98,8 @@ def _grades(cat: Catalog, sample_id: str) -> list[dict[str, Any]]:
     with cat.session() as session:
         held = session.exec(
             select(Grade)
-            .where(Grade.sample_id == sample_id, col(Grade.superseded).is_(None), Grade.act != "skip", readable(cat))
+            .where(Grade.sample_id == sample_id, col(Grade.superseded).is_(None), readable(cat))
+            .where(col(Grade.act).not_in(["skip", "edit"]))  # an edit is a text: published, it is one of the children
             .order_by(Grade.created)
         ).all()  # type: ignore[arg-type]
     return [grade.model_dump(exclude={"id", "sample_id"}) for grade in held]

@@ -6,11 +6,12 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlmodel import Session, select
+from sqlmodel import Session, col, select
 
 from catalog.access import check
 from catalog.errors import BadInput, NotFound, Refused
 from catalog.grades.campaigns import checked, dataset_of, questions
+from catalog.grades.edits import EDIT, response_of
 from catalog.grades.places import check_open
 from catalog.grades.queue import row_ids_at
 from catalog.grades.suggestions import suggestions_of
@@ -54,8 +55,8 @@ def check_not_own(session: Session, slot: GradeSlot, grader: str) -> None:
         raise Refused(f"item {slot.id[:8]} was planted by {grader}, who knows its answer; skip it", missing=[slot.id])
 
 
-def grades_at(session: Session, item: str, grader: str, act: str = "grade") -> list[Grade]:
-    query = select(Grade).where(Grade.slot_id == item, Grade.grader == grader, Grade.act == act)
+def grades_at(session: Session, item: str, grader: str, *acts: str) -> list[Grade]:
+    query = select(Grade).where(Grade.slot_id == item, Grade.grader == grader, col(Grade.act).in_(acts or ("grade",)))
     return list(session.exec(query))
 
 
@@ -158,11 +159,21 @@ def view_of(
 ) -> dict[str, Any]:
     """What a grader is shown: never another's grade, nor whether the item is planted, nor too early what a model said."""
     with cat.session() as session:
-        mine = [g for g in grades_at(session, slot.id, slot.grader or "") if g.superseded is None]
+        held = grades_at(session, slot.id, slot.grader or "", "grade", EDIT)
+    mine = [g for g in held if g.superseded is None and g.act != EDIT]
     said = suggestions_of(cat, campaign, dataset, row, bool(mine))
     return {
         "item": slot.id, "campaign": campaign.name, "grader": slot.grader, "expires": slot.expires,
         "kind": campaign.kind, "target": campaign.target, "sample_kind": dataset.kind, "samples": shown, "about": campaign.rubric.get("about", ""),
         "questions": questions(campaign.rubric), "mine": [{"target": g.target, "name": g.name, "value": g.value} for g in mine],
-        "suggestions": said, "reveal": campaign.recipe.get("reveal"),
+        "suggestions": said, "reveal": campaign.recipe.get("reveal"), "response": _response(campaign, dataset, shown),
+        "edit": next((g.value for g in held if g.superseded is None and g.act == EDIT), None),
     }  # fmt: skip
+
+
+def _response(campaign: Campaign, dataset: Dataset, shown: list[dict[str, Any]]) -> str | None:
+    """Where the response stands that a grader may write anew: "" is the text, "turn:3" a turn; None: there is none."""
+    try:
+        return response_of(campaign, dataset.kind, shown)[0]
+    except BadInput:
+        return None

@@ -30,6 +30,7 @@ from catalog.grades.answers import (
     view_of,
 )  # fmt: skip
 from catalog.grades.campaigns import dataset_of, find
+from catalog.grades.edits import EDIT, act_of, edit_said
 from catalog.grades.places import check_open, hold, locked, reopened, take
 from catalog.meta.models import Grade, GradeSlot, now
 
@@ -84,12 +85,14 @@ def put(
     note: str = "",
     seconds: float | None = None,
     revision: int | None = None,
+    edit: str | None = None,
 ) -> dict[str, Any]:
     """Store a grade. values: {scale or label: value}, or {"turn:2": {...}} and {"span:0-40": {...}} beside it.
 
     The same values again change nothing ("repeated"); others are the next revision and supersede the ones before. With a
     revision given, that revision is stored once: a script that does not know whether its last put arrived sends it again.
-    seconds: time it took; without it, the time since the item was taken.
+    seconds: time it took; without it, the time since the item was taken. edit: a better response, of the same revision:
+    a later put without one takes it back (see `catalog.grades.edits`).
     """
     slot, campaign = slot_of(cat, item)
     grader = grader or cat.settings.actor
@@ -99,13 +102,13 @@ def put(
     shown = read_samples(cat, dataset, rows)
     if shown is None:
         raise Refused(f"a sample of item {item[:8]} was retracted; ask for the next one", missing=[item])
-    said = said_of(campaign, values, shown)
+    said = said_of(campaign, values, shown) | edit_said(campaign, dataset.kind, shown, edit)
     with cat.session() as session:
         check_open(locked(session, campaign.id))
         slot = session.get_one(GradeSlot, item)
         check_mine(slot, grader)
         check_not_own(session, slot, grader)
-        mine = grades_at(session, item, grader)
+        mine = grades_at(session, item, grader, "grade", EDIT)
         live = [grade for grade in mine if grade.superseded is None]
         again = same_again(mine, live, said, note, revision, item)
         if again is not None:
@@ -119,7 +122,7 @@ def put(
             session.add(grade)
         taken = seconds_of(slot, seconds)
         for (target, name), value in said.items():
-            session.add(grade_row(campaign, slot, shown, grader, "grade", made, note=note, seconds=taken, target=target,
+            session.add(grade_row(campaign, slot, shown, grader, act_of(name), made, note=note, seconds=taken, target=target,
                                name=name, value=value, created=moment))  # fmt: skip
         slot.status, slot.expires = "graded", None
         session.add(slot)
@@ -172,7 +175,8 @@ def undo(cat: Catalog, name: str, grader: str | None = None) -> dict[str, Any]:
         if last is None:
             raise BadInput(f"{grader} has no grade in {name} to take back")
         moment = now()
-        for grade in grades_at(session, last.slot_id or "", grader, last.act):
+        acts = ("skip",) if last.act == "skip" else ("grade", EDIT)
+        for grade in grades_at(session, last.slot_id or "", grader, *acts):
             grade.superseded = grade.superseded or moment
             session.add(grade)
         slot = session.get_one(GradeSlot, last.slot_id)
@@ -182,4 +186,4 @@ def undo(cat: Catalog, name: str, grader: str | None = None) -> dict[str, Any]:
             hold(slot, campaign, grader)
             session.add(slot)
         session.commit()
-    return {"item": slot.id, "campaign": name, "undone": last.act}
+    return {"item": slot.id, "campaign": name, "undone": "skip" if last.act == "skip" else "grade"}

@@ -38,7 +38,7 @@ def status(cat: Catalog, name: str) -> dict[str, Any]:
     with cat.session() as session:
         places = select(GradeSlot.status, func.count()).where(GradeSlot.campaign_id == campaign.id, GradeSlot.item >= 0)
         counts = dict(session.exec(places.group_by(GradeSlot.status)).all())  # type: ignore[arg-type]
-        done = len(_complete(session, campaign))
+        done = len(complete_items(session, campaign))
         dataset = session.get(Dataset, campaign.dataset_id)
         grades = session.exec(_live(campaign, "grade", "skip")).all()
         finals = session.exec(_live(campaign, "final")).all()
@@ -70,7 +70,7 @@ def _live(campaign: Campaign, *acts: str) -> Any:
     return query.where(col(Grade.act).in_(acts)).order_by(col(Grade.created), col(Grade.grader))
 
 
-def _complete(session: Session, campaign: Campaign) -> set[int]:
+def complete_items(session: Session, campaign: Campaign) -> set[int]:
     """Items that have all the grades they want."""
     missing = func.sum(case((col(GradeSlot.status) == "graded", 0), else_=1))
     query = select(GradeSlot.item).where(GradeSlot.campaign_id == campaign.id, GradeSlot.item >= 0)
@@ -193,7 +193,7 @@ def conflicts(cat: Catalog, name: str, *, apart: int = 1, settled: bool = False)
     campaign = find(cat, name)
     finals = finals_of(cat, campaign)
     with cat.session() as session:
-        complete = _complete(session, campaign)
+        complete = complete_items(session, campaign)
     out = []
     for question, units in values_of(cat, campaign).items():
         body = questions(campaign.rubric)[question]
@@ -215,7 +215,7 @@ def sample_at(cat: Catalog, name: str, item: int) -> dict[str, Any]:
     campaign = find(cat, name)
     dataset = dataset_of(cat, campaign)
     with cat.session() as session:
-        if not 0 <= item < campaign.items or item not in _complete(session, campaign):
+        if not 0 <= item < campaign.items or item not in complete_items(session, campaign):
             raise BadInput(f"item {item} of {name} does not have all its grades; settle it when its graders are done")
         rows = row_ids_at(session, campaign.id, campaign.kind, item)
     shown = read_samples(cat, dataset, rows)
@@ -245,7 +245,7 @@ def adjudicate(
     said = {key: checked(campaign.rubric, key, value) for key, value in values.items()}
     with cat.session() as session:
         locked(session, campaign.id)
-        if item not in _complete(session, campaign):
+        if item not in complete_items(session, campaign):
             raise BadInput(f"item {item} of {name} does not have all its grades; settle it when its graders are done")
         held = session.exec(_live(campaign, "grade").where(Grade.item == item, Grade.target == target)).first()
         if held is None:
@@ -278,7 +278,7 @@ def export(cat: Catalog, name: str, *, whole: bool = False, history: bool = Fals
     if not history:
         query = query.where(col(Grade.superseded).is_(None), Grade.act != "skip")
     with cat.session() as session:
-        complete = _complete(session, campaign)
+        complete = complete_items(session, campaign)
         rows = session.exec(query.order_by(col(Grade.item), col(Grade.created), col(Grade.grader))).all()
     single = [
         {"campaign": name, **grade.model_dump(exclude={"campaign_id", "suggestion"})}

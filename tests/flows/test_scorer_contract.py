@@ -131,7 +131,8 @@ def _field(name: str, kind: pa.DataType, text: str | None, row: int) -> object:
     if name == "meta":
         skills = ["sums", "proofs", "angles"][row % 2 : row % 3 + 1]
         vector = {} if text is None else {"vector": [len(text) % 7 / 7] * 384}
-        return json.dumps({"label": row % 2, "likes": 600 * (row % 2), "skills": skills} | vector)
+        made = {"generator": f"person:{len(text) % 3}", "parents": [f"{row - row % 2:032x}"]} if text else {}
+        return json.dumps({"label": row % 2, "likes": 600 * (row % 2), "skills": skills} | vector | made)
     if text is None:
         return None
     if pa.types.is_string(kind):
