@@ -178,3 +178,18 @@ def test_an_assistant_reads_how_it_goes_and_grades_nothing(api):
     assert said["grade_campaigns"][0]["complete"] == 8 and len(said["grade_conflicts"]) == 8
     assert said["grade_status"]["complete"] == 8 and said["grade_compare"]["samples"] == 8
     assert said["grade_agreement"]["questions"]["clarity"]["pairs"][0]["items"] == 8
+
+
+def test_an_edit_is_stored_in_the_name_of_the_token_and_published_as_a_child(api):
+    ann = api("ann")
+    ann.post("/campaigns", json=ASKED | {"graders": 1})
+    item = ann.post("/campaigns/clarity/next").json()
+    asked = {"values": {"clarity": 2}, "edit": "A better text."}
+    assert item["response"] == "" and ann.post(f"/items/{item['item']}/grade", json=asked).json()["revision"] == 1
+    assert api("eve", "read").post("/campaigns/clarity/edits", json={"to": "better"}).status_code == 403
+    done = ann.post("/campaigns/clarity/edits", json={"to": "better"}).json()
+    assert (done["dataset"], done["added"]) == ("better@v1", 1)
+    (child,) = ann.get(f"/samples/{item['samples'][0]['sample_id']}").json()["children"]
+    assert child["dataset"] == "better"
+    refused = ann.post(f"/items/{item['item']}/grade", json=asked | {"edit": " "})
+    assert refused.status_code == 400 and "the edit is empty" in refused.text

@@ -129,6 +129,7 @@ VERBS: dict[str, Verb] = {
     "grade export": ("GET /campaigns/{name}/grades", "", GRADES),
     "grade publish": ("POST /campaigns/{name}/publish", "", GRADES),
     "grade close": ("POST /campaigns/{name}/close", "", GRADES),
+    "grade edits": ("POST /campaigns/{name}/edits", "", GRADES),
     "grade bulk": ("POST /campaigns/{name}/bulk", "", GRADES),
     "mix weights": ("POST /mixes/weights", "mix_weights", ""),
     "mix split": ("POST /mixes/split", "mix_split", ""),

@@ -55,6 +55,7 @@ class GradeRequest(Strict):
     note: str = ""
     seconds: float | None = Field(None, ge=0)
     revision: int | None = Field(None, ge=1, description="stored once, however often it is sent")
+    edit: str | None = Field(None, description="a better text or response; the item's `response` says where it stands")
 
 
 class SkipRequest(Strict):
@@ -93,6 +94,11 @@ class PublishRequest(Strict):
     to: str | None = None
 
 
+class EditsRequest(Strict):
+    to: str = Field(description="dataset that the new samples become")
+    note: str = ""
+
+
 @router.get("/campaigns")
 def campaigns(cat: Asked) -> list[dict[str, Any]]:
     """Every campaign, newest first, with what waits for the token's owner."""
@@ -128,7 +134,7 @@ def look(item: str, cat: Asked) -> dict[str, Any]:
 @router.post("/items/{item}/grade")
 def put(item: str, body: GradeRequest, cat: Asked) -> dict[str, Any]:
     """Grade an item in the name of the token's owner; the same again changes nothing."""
-    return plain(grades.put(cat, item, body.values, note=body.note, seconds=body.seconds, revision=body.revision))
+    return plain(grades.put(cat, item, **body.model_dump()))
 
 
 @router.post("/items/{item}/skip")
@@ -207,6 +213,12 @@ def bulk_undo(name: str, act: str, cat: Asked) -> dict[str, Any]:
 def publish(name: str, body: PublishRequest, cat: Asked) -> dict[str, Any]:
     """Publish people's grades as columns with their recipe."""
     return plain(grades.publish_grades(cat, name, rule=body.rule, least=body.least, to=body.to))
+
+
+@router.post("/campaigns/{name}/edits")
+def edits(name: str, body: EditsRequest, cat: Asked) -> dict[str, Any]:
+    """Publish what graders wrote better as new samples that name their parents."""
+    return plain(grades.publish_edits(cat, name, body.to, note=body.note))
 
 
 @router.post("/campaigns/{name}/close")

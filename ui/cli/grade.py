@@ -146,6 +146,9 @@ def put(
     revision: Annotated[
         int | None, typer.Option(min=1, help="Store this revision once, however often it is sent.")
     ] = None,
+    edit: Annotated[
+        str | None, typer.Option(metavar="FILE|-", help="A better text or response, stored with it.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Grade an item; the same again changes nothing, other values supersede yours.
@@ -153,10 +156,11 @@ def put(
     Example: strata grade put 5f2c... clarity=4 audience=experts --as ann
     """
     from catalog import grades
+    from ui.cli.grade_edits import edit_from
 
     cat = opened()
     done = grades.put(cat, item, _values(cat, item, values, person), grader=person, note=remark, seconds=seconds,
-                      revision=revision)  # fmt: skip
+                      revision=revision, edit=edit_from(edit))  # fmt: skip
     emit(json, done, lambda: print("stored already" if done["repeated"] else f"stored, revision {done['revision']}"))
 
 
