@@ -10,7 +10,7 @@ from ui.web.charts.whiskers import _ticks
 from ui.web.components.figures import number
 from ui.web.components.markup import Markup, h, text
 
-WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 430, 74, 18, 14, 52
+WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 640, 380, 74, 18, 14, 52
 RADII = {"run": 5.0, "drawn": 2.6, "best": 5.0, "spec": 5.0}
 Place = Callable[[float, float], tuple[float, float]]
 

@@ -36,10 +36,11 @@ def _amounts(held: Mapping[str, Any]) -> Markup:
     part = held["tokens"] is not None and held["tokens_rows"] < held["rows"]
     told = f"counted on {count(held['tokens_rows'])} of {count(held['rows'])} rows" if part else None
     cells = [
-        _amount("rows", compact(held["rows"]), count(held["rows"])),
+        _amount(held.get("unit", "rows"), compact(held["rows"]), count(held["rows"])),
         _amount("tokens", compact(held["tokens"]) + ("+" if part else ""), told or count(held["tokens"])),
-        _amount("characters", compact(held["chars"]), count(held["chars"])),
     ]
+    if held["chars"] is not None:
+        cells.append(_amount("characters", compact(held["chars"]), count(held["chars"])))
     return h("div", cells, cls="sx-label-amounts")
 
 

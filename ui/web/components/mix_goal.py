@@ -13,7 +13,7 @@ from ui.web.components import shell
 from ui.web.components.figures import count, plural, share
 from ui.web.components.lock import swatch
 from ui.web.components.markup import Markup, h, link
-from ui.web.components.parts import bar, caps, chip, pairs, table
+from ui.web.components.parts import bar, caps, pairs, table
 from ui.web.queries import mixtures
 
 DRAFT, NEXT, WORDS = "mix_draft", "mix_spec_next", "mix_goal_words"
@@ -25,7 +25,7 @@ def goal_box(cat: Catalog) -> bool:
     """The box; True where a draft was made and fills the spec on the next run. A refusal stays below the box."""
     st.session_state[WORDS] = st.session_state.get(WORDS, "")
     about = "How much, of which sorts, for what use, how often a row may come. Nothing is written."
-    text = st.text_input("A goal in words", key=WORDS, placeholder=EXAMPLE, help=about)
+    text = st.text_area("A goal in words", key=WORDS, placeholder=EXAMPLE, help=about, height=80)
     endpoint, budget = _model(cat)
     if not st.button(
         "Draft", key="mix_draft_go", width="stretch", disabled=not text.strip(), help="Fills the spec below."
@@ -57,7 +57,7 @@ def _drafted(cat: Catalog, text: str, endpoint: str | None, budget: str | None) 
     except StrataError as error:
         shell.show(shell.refusal(error))
         return False
-    written = mixtures.written(held["spec"]).strip() + "\n" if held["spec"] else None
+    written = mixtures.written(mixtures.tidy(held["spec"])).strip() + "\n" if held["spec"] else None
     st.session_state[DRAFT] = {"held": held, "written": written, "model": endpoint or ""}
     if written:
         st.session_state[NEXT] = written
@@ -176,6 +176,4 @@ def propose(cat: Catalog, text: str) -> None:
     drafted = {"agent": "mix", "model": kept["model"]} if kept and cited else {}
     made = proposals.propose(cat, "mix_publish", {"spec": spec}, reasons=cited, **drafted)
     opened = h("a", f"proposal {made.id[:8]}", cls="sx-link", **link("assistant", proposal=made.id))
-    shell.show(
-        shell.note(h("span", "Somebody with the right to write may approve it: ", opened, chip(made.status), "."), "ok")
-    )
+    shell.show(shell.note(h("span", "Somebody with the right to write may approve it: ", opened, "."), "ok"))

@@ -65,14 +65,17 @@ def _one_result(name: str) -> Markup:
 
 def _aims(results: list[str]) -> tuple[Aim, Aim]:
     """Two boxes, each with its direction; all four are in the address."""
-    boxes = st.columns([2, 1, 2, 1], gap="small")
+    boxes = st.columns([2, 1.1, 2, 1.1], gap="small", vertical_alignment="bottom")
+    results = sorted(
+        results, key=lambda name: (name == "train_loss", name.endswith("/mean"))
+    )  # of all evals together: last
     made = []
-    for at, (name, label) in enumerate((("x", "First result"), ("y", "Second result"))):
+    for at, (name, label) in enumerate((("x", "First"), ("y", "Second"))):
         with boxes[2 * at]:
-            result = address.choice(label, name, results, results[at], clears=(f"{name}up",))
+            result = address.choice(f"{label} result", name, results, results[at], clears=(f"{name}up",))
         with boxes[2 * at + 1]:
             usual = "higher" if higher(result) else "lower"
-            made.append(Aim(result, address.choice(f"{label}: better is", f"{name}up", ["lower", "higher"], usual)))
+            made.append(Aim(result, address.choice(f"{label} is better", f"{name}up", ["lower", "higher"], usual)))
     return made[0], made[1]
 
 
@@ -105,15 +108,20 @@ def _digest(held: Trials) -> int:
 
 def _take(base: str, aims: tuple[Aim, Aim], points: Sequence[Point], name: str, value: str) -> None:
     """The weights of a point go into the spec; the editor takes them before it is drawn again."""
+    if name == "take" and (held := taken(base, aims, points, value)):
+        st.session_state[TAKEN], st.session_state[NEXT] = held, held["written"]
+
+
+def taken(base: str, aims: tuple[Aim, Aim], points: Sequence[Point], key: str) -> dict[str, Any] | None:
+    """The spec with the weights of a point, and what it was before; None for a point that is gone."""
     from flows.mixing import filled, open_parts
 
-    point = next((held for held in points if held.key == value), None)
-    if name != "take" or point is None:
-        return
+    point = next((held for held in points if held.key == key), None)
+    if point is None:
+        return None
     body, _, at = open_parts(base)
     written = mixtures.written(filled(body, at, np.array(point.weights))).strip() + "\n"
-    st.session_state[TAKEN] = {"base": base, "written": written, "key": point.key, "aims": aims}
-    st.session_state[NEXT] = written
+    return {"base": base, "written": written, "key": point.key, "aims": aims}
 
 
 def _back(base: str) -> None:
@@ -178,7 +186,7 @@ def _table(front: Front, points: Sequence[Point], chosen: str, mixes: dict[str, 
     on = next((at for at, point in enumerate(shown[:LINES]) if point.key == chosen), None)
     left = len(shown) - LINES
     more = h("div", f"{left} more are in the chart alone.", cls="sx-soft") if left > 0 else None
-    return h("div", table(heads, rows, numeric=(3, 4), nowrap=(0, 1, 2), on=on), more)
+    return h("div", table(heads, rows, numeric=(3, 4), nowrap=(0, 2), on=on), more)
 
 
 def _row(front: Front, point: Point, chosen: bool, mixes: dict[str, str]) -> tuple[Any, ...]:

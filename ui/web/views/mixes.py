@@ -20,6 +20,7 @@ from ui.web.components.pager import pager
 from ui.web.components.parts import chip, joined, table, tabs
 from ui.web.queries import mixtures
 from ui.web.queries.discovering import labels
+from ui.web.queries.mix_label import part_refs, whole_label
 
 TABS = {"lock": "Lock", "served": "Served samples", "history": "History", "trials": "Trials", "diff": "Diff", "train": "Train",
         "spec": "Spec"}  # fmt: skip
@@ -88,7 +89,7 @@ def draw(cat: Catalog, mix: Mix, held: dict[str, list[Mix]]) -> None:
         live(tabs("mixes", tab, TABS, mix=ref), "mixtabs")
         if tab == "lock":
             live(_lock(mix.lock), "lock")
-            part_labels(cat, mix.lock)
+            part_labels(cat, ref, mix.lock)
         elif tab == "served":
             served(cat, mix, ref)
         elif tab == "history":
@@ -103,12 +104,19 @@ def draw(cat: Catalog, mix: Mix, held: dict[str, list[Mix]]) -> None:
             spec(ref, mix)
 
 
-def part_labels(cat: Catalog, held: dict[str, Any]) -> None:
-    """What every part is made of, once a dataset version."""
-    found = labels(cat, list(dict.fromkeys(part["dataset"] for part in held["parts"])))
-    with st.expander(f"Labels of {plural(len(found), 'dataset')}"):
-        blocks = [label(facts, h("a", ref, cls="sx-link", **link("dataset", ref=ref))) for ref, facts in found.items()]
-        live(h("div", blocks, cls="sx-thirds"), "labels")
+def part_labels(cat: Catalog, ref: str, held: dict[str, Any]) -> None:
+    """What the mix is made of, in all and by dataset version."""
+    found = labels(cat, list(dict.fromkeys(part_refs(held))))
+    with st.expander(f"Labels: in all, and of {plural(len(found), 'dataset')}"):
+        whole = whole_label(ref, held, found)
+        blocks = [
+            label(facts, h("a", name, cls="sx-link", **link("dataset", ref=name))) for name, facts in found.items()
+        ]
+        about = "In all: by what is served, from the lock and from what is stored of whole dataset versions."
+        if whole["filtered"]:
+            about += f" The filter of {', '.join(whole['filtered'])} is not counted in."
+        foot = h("div", about, cls="sx-faint", style="font-size:12.5px;margin-top:8px")
+        live(h("div", h("div", label(whole, "In all"), blocks, cls="sx-thirds"), foot), "labels")
 
 
 def _lock(held: dict[str, Any]) -> Markup:
