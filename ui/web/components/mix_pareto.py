@@ -29,6 +29,8 @@ from ui.web.queries import mixtures
 FITTED, TAKEN, NEXT = "mix_front", "mix_front_taken", "mix_spec_next"
 LINES = 80
 """Lines of the table; of more runs those on the first fronts."""
+SMALL = 5e-4
+"""A share of a drawn mix below it is left out of the spec."""
 KINDS = {"run": "measured", "drawn": "predicted", "best": "predicted", "spec": "predicted"}
 
 
@@ -120,7 +122,8 @@ def taken(base: str, aims: tuple[Aim, Aim], points: Sequence[Point], key: str) -
     if point is None:
         return None
     body, _, at = open_parts(base)
-    written = mixtures.written(filled(body, at, np.array(point.weights))).strip() + "\n"
+    shares = np.array(point.weights)
+    written = mixtures.written(filled(body, at, np.where(shares < SMALL, 0.0, shares))).strip() + "\n"
     return {"base": base, "written": written, "key": point.key, "aims": aims}
 
 
@@ -186,13 +189,13 @@ def _table(front: Front, points: Sequence[Point], chosen: str, mixes: dict[str, 
     on = next((at for at, point in enumerate(shown[:LINES]) if point.key == chosen), None)
     left = len(shown) - LINES
     more = h("div", f"{left} more are in the chart alone.", cls="sx-soft") if left > 0 else None
-    return h("div", table(heads, rows, numeric=(3, 4), nowrap=(0, 2), on=on), more)
+    return h("div", table(heads, rows, numeric=(3, 4), nowrap=(0, 1, 2), on=on), more)
 
 
 def _row(front: Front, point: Point, chosen: bool, mixes: dict[str, str]) -> tuple[Any, ...]:
     pressed = "true" if chosen else "false"
     label = f"Put into the spec: {_told(point, front)}"
-    button = h("button", "In the spec" if chosen else "Use", cls="sx-pick", type="button", aria_pressed=pressed,
+    button = h("button", "Chosen" if chosen else "Use", cls="sx-pick", type="button", aria_pressed=pressed,
                aria_label=label, data_act=f"take:{point.key}")  # fmt: skip
     stand = (
         chip("front", "accent" if point.kind == "run" else "warn") if not point.front else chip("dominated", "plain")
@@ -204,8 +207,14 @@ def _row(front: Front, point: Point, chosen: bool, mixes: dict[str, str]) -> tup
         if weight > 0
     ]
     words = ", ".join(f"{name} {share(weight)}" for _, name, weight in coloured)
-    shares = h("div", share_bar(coloured), h("div", words, cls="sx-soft", style="font-size:12px"), cls="sx-tight")
-    return button, _name(point, mixes), stand, *values, shares
+    shares = h(
+        "div",
+        share_bar(coloured),
+        h("div", words, cls="sx-soft", style="font-size:12px"),
+        cls="sx-tight",
+        style="min-width:120px",
+    )
+    return button, _name(point, mixes, bool(front.notes)), stand, *values, shares
 
 
 def _value(point: Point, at: int) -> Markup:
@@ -214,12 +223,12 @@ def _value(point: Point, at: int) -> Markup:
     return h("div", number(point.values[at]), span)
 
 
-def _name(point: Point, mixes: dict[str, str]) -> Any:
+def _name(point: Point, mixes: dict[str, str], unlike: bool) -> Any:
     """The mixes that were run, or what a prediction is of."""
     if point.kind != "run":
         return {"drawn": "drawn", "best": "best in one result", "spec": "weights of the spec"}[point.kind]
     refs = list(dict.fromkeys(mixes[trial] for trial in point.trials if trial in mixes))
     named: list[Any] = [h("a", ref, cls="sx-link", **link("mixes", mix=ref, tab="trials")) for ref in refs[:2]]
-    facts = [plural(point.runs, "run"), f"{compact(point.size)} parameters" if point.size else "", f"{compact(point.tokens)} tokens" if point.tokens else ""]  # fmt: skip
+    facts = [plural(point.runs, "run"), *([f"{compact(point.size)} parameters"] if unlike and point.size else [])]
     more = f" +{len(refs) - 2}" if len(refs) > 2 else ""
-    return h("div", named or "of the table", more, h("div", ", ".join(f for f in facts if f), cls="sx-faint", style="font-size:12px"))  # fmt: skip
+    return h("div", named or "of the table", more, h("div", ", ".join(facts), cls="sx-faint", style="font-size:12px"))  # fmt: skip
