@@ -12,7 +12,7 @@ grades.publish_edits(cat, "clarity", "web-edits")           # what graders wrote
 
 from catalog.grades.bulk import bulk, bulk_acts, bulk_undo
 from catalog.grades.campaigns import campaigns, close, create, find
-from catalog.grades.children import publish_edits
+from catalog.grades.children import edits_so_far, publish_edits
 from catalog.grades.columns import compare_column, publish_grades
 from catalog.grades.desk import look, next_item, put, skip, undo
 from catalog.grades.gold import gold_report, plant
@@ -20,6 +20,6 @@ from catalog.grades.overview import overview
 from catalog.grades.results import adjudicate, agreement_of, conflicts, export, sample_at, status
 
 __all__ = [
-    "adjudicate", "agreement_of", "bulk", "bulk_acts", "bulk_undo", "campaigns", "close", "compare_column", "conflicts", "create", "export", "find",
+    "adjudicate", "agreement_of", "bulk", "bulk_acts", "bulk_undo", "campaigns", "close", "compare_column", "conflicts", "create", "edits_so_far", "export", "find",
     "gold_report", "look", "next_item", "overview", "plant", "publish_edits", "publish_grades", "put", "sample_at", "skip", "status", "undo",
 ]  # fmt: skip

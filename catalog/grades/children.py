@@ -61,6 +61,20 @@ def publish_edits(cat: Catalog, name: str, to: str, *, note: str = "") -> dict[s
     return {"campaign": name, **done, **{what: counts[what] for what in ("waiting", "changed", "retracted")}}
 
 
+def edits_so_far(cat: Catalog, name: str) -> dict[str, int]:
+    """How many edits a campaign holds, and how many of them wait for the other grades of their items."""
+    campaign = find(cat, name)
+    with cat.session() as session:
+        items = session.exec(select(Grade.item).where(*_standing(campaign))).all()
+        done = complete_items(session, campaign) if items else set()
+    return {"edits": len(items), "waiting": 0 if campaign.closed else sum(item not in done for item in items)}
+
+
+def _standing(campaign: Campaign) -> tuple[Any, ...]:
+    """Edits that stand, of the queue: those of planted items answer what is known."""
+    return Grade.campaign_id == campaign.id, Grade.act == EDIT, col(Grade.item) >= 0, col(Grade.superseded).is_(None)
+
+
 def _ref(campaign: Campaign, source: Dataset) -> str:
     """The version that was graded, under the dataset's name of today."""
     return f"{source.name}@{campaign.ref.partition('@')[2]}"

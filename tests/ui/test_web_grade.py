@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 from catalog import Catalog, grades
 from catalog.errors import BadInput
 from catalog.testing import attach_columns, sentences, write_jsonl
-from ui.web.components.grade_item import keys
+from ui.web.components.grade_item import desk, keys, response
 from ui.web.components.grade_queue import drawn, heard, opened
 from ui.web.queries.campaigns import rubric_from, written
 
@@ -178,6 +178,54 @@ def test_a_conflict_is_shown_with_its_sample_and_settled(own, monkeypatch):
     assert "is settled: clarity 3, by eve" in said(at)
     assert grades.conflicts(own, "clarity") == [] and grades.conflicts(own, "clarity", settled=True)[0]["by"] == "eve"
     assert "No conflict is open" in visit(at, campaign="clarity", tab="conflicts")
+
+
+def test_a_better_text_is_stored_with_the_grade_kept_through_mistakes_and_given_back_by_undo(own):
+    state = opened(own, "clarity", "dora")
+    assert "Edit the text e" in desk_says(own, "clarity", "dora", state) and state["edit"] is None
+    item = state["view"]["item"]
+    state = asks(own, state, {"clarity": 4}, edit="My words.")
+    assert (
+        "the grade lacks audience" in desk_says(own, "clarity", "dora", state).lower() and state["edit"] == "My words."
+    )
+    state = asks(own, state, edit="My words.")
+    assert "stored with your edit" in desk_says(own, "clarity", "dora", state) and state["edit"] is None
+    assert grades.look(own, item, "dora")["edit"] == "My words."
+    state = heard(own, "clarity", "dora", state, {"do": "undo"})
+    assert state["edit"] == "My words." and state["answers"][""] == SAID and state["view"]["item"] == item
+    state = asks(own, state, edit=["no", "text"])
+    assert "the page sent no grade" in desk_says(own, "clarity", "dora", state).lower()
+    assert grades.edits_so_far(own, "clarity") == {"edits": 0, "waiting": 0}
+
+
+def test_edits_are_published_from_the_results(own, monkeypatch):
+    at = shown(own.settings.home, monkeypatch)
+    visit(at, campaign="turns", tab="results")
+    assert "Publish edits" not in {button.label for button in at.button}
+    item = grades.next_item(own, "turns", "ann")
+    assert item is not None and item["response"] == "turn:1"
+    grades.put(own, item["item"], {"turn:1": SAID}, grader="ann", edit="It is four.")
+    visit(at, campaign="turns", tab="results")
+    assert at.text_input(key="edits_to").value == "chats-edits"
+    at.text_input(key="edits_to").set_value("web").run()
+    next(button for button in at.button if button.label == "Publish edits").click().run()
+    assert "holds no edits of chats" in said(at) and alerts(at) == 1
+    at.text_input(key="edits_to").set_value("chats-better").run()
+    next(button for button in at.button if button.label == "Publish edits").click().run()
+    assert "chats-better@v1 holds 1 sample: 1 added, 0 taken out" in said(at)
+    (row,) = own.lance("chats-better").to_table(columns=["messages", "parents"]).to_pylist()
+    assert row["messages"][1]["content"] == "It is four." and row["parents"] == [item["samples"][0]["sample_id"]]
+    at = visit(shown(own.settings.home, monkeypatch), campaign="clarity", tab="queue", **{"as": "ann"})
+    assert "Edit the text" in at
+
+
+def test_what_has_no_response_offers_no_edit(own):
+    for name, grader in (("duel", "ann"), ("clarity", "ann")):
+        state = opened(own, name, grader)
+        assert ("Edit the" in desk_says(own, name, grader, state)) == (name == "clarity")
+    assert response(state["view"]) == state["view"]["samples"][0]["text"]
+    long = state["view"] | {"samples": [state["view"]["samples"][0] | {"text": "x" * 200_001}]}
+    assert response(long) is None and "Edit the" not in str(desk(long, state))
 
 
 def test_one_grade_for_many_is_looked_at_given_and_taken_back(own, monkeypatch):

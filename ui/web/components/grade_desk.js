@@ -1,5 +1,6 @@
 // The grader's desk: choosing happens here, at once; the server hears of it when a grade is stored.
-// data: {html, item, mode, turns, questions: [{name, values, keys}], answers: {target: {name: value}}, said}
+// data: {html, item, mode, turns, questions: [{name, values, keys}], answers: {target: {name: value}}, response, edit}
+// response: the words that may be written anew, null where there are none; edit: what was written so far, or null
 export default function ({ data, parentElement, setTriggerValue }) {
   const root = parentElement.querySelector(".sx-live");
   if (root.__version !== data.version) {
@@ -35,6 +36,9 @@ function desk(root, data) {
   const one = (query) => root.querySelector(query);
   const sets = [...root.querySelectorAll("fieldset[data-name]")];
   const note = one("input[data-note]");
+  const box = one("[data-edit-box]");
+  const area = one("textarea[data-edit]");
+  const before = (data.response || "").replace(/\r\n?/g, "\n"); // as a text area holds it
   const answers = JSON.parse(JSON.stringify(data.answers || {}));
   const began = performance.now();
   let units = data.mode === "turn" ? Array.from({ length: data.turns }, (_, at) => `turn:${at}`) : [""];
@@ -154,6 +158,25 @@ function desk(root, data) {
     const at = root.querySelector(".sx-at");
     if (at) at.scrollIntoView({ block: "nearest" });
   }
+  // -- a better response
+  function editing(on, focus) {
+    if (!area) return;
+    box.hidden = !on;
+    root.querySelectorAll("[data-do=edit]").forEach((el) => el.setAttribute("aria-expanded", String(on)));
+    if (on && focus) {
+      area.focus({ preventScroll: true });
+      box.scrollIntoView({ block: "nearest" });
+    }
+  }
+  function unedit() {
+    area.value = before;
+    editing(false);
+    const el = one("[data-do=edit]");
+    if (el) el.focus();
+  }
+  function edited() {
+    return area && !box.hidden && area.value !== before ? area.value : null;
+  }
   // -- what is missing, in words; null when the grade is whole
   function missing() {
     const lacking = (target) => {
@@ -176,13 +199,19 @@ function desk(root, data) {
       draw();
       return say(gap[1] === "a turn" ? "Grade one turn at least." : `${gap[1].replaceAll("_", " ")} is not chosen yet.`);
     }
+    const edit = edited();
+    if (edit !== null && !edit.trim()) {
+      editing(true, true);
+      return say("The edit is empty: write the response, or keep the original.");
+    }
     const values = {};
     for (const [target, held] of Object.entries(answers)) {
       if (!Object.keys(held).length) continue;
       if (target === "") Object.assign(values, held);
       else values[target] = held;
     }
-    ask({ do: "put", values, seconds: (performance.now() - began) / 1000 });
+    const body = { do: "put", values, seconds: (performance.now() - began) / 1000 };
+    ask(edit === null ? body : { ...body, edit });
   }
   function ask(body) {
     if (busy) return;
@@ -202,6 +231,8 @@ function desk(root, data) {
   function act(what, value) {
     if (what === "put") put();
     else if (what === "mark") mark();
+    else if (what === "edit") editing(box.hidden, true);
+    else if (what === "unedit") unedit();
     else if (what === "unit") ((unit = Number(value)), (row = 0), draw());
     else if (what === "skip" || what === "undo") ask({ do: what });
   }
@@ -214,6 +245,11 @@ function desk(root, data) {
     }
   }
   function key(event) {
+    if (area && event.target === area) {
+      if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) (event.preventDefault(), put());
+      if (event.key === "Escape") area.blur();
+      return;
+    }
     if (event.metaKey || event.ctrlKey || event.altKey) return;
     const el = event.target;
     if (el === note) {
@@ -235,6 +271,7 @@ function desk(root, data) {
     else if (event.key === "u") ask({ do: "undo" });
     else if (event.key === "m" && data.mode === "span") mark();
     else if (event.key === "n" && note) note.focus();
+    else if (event.key === "e" && area) editing(true, true);
     else if (event.key === "ArrowDown") (row = Math.min(row + 1, sets.length - 1)), onwardTo();
     else if (event.key === "ArrowUp") (row = Math.max(row - 1, 0)), onwardTo();
     else if (event.key === "ArrowRight") units.length > 1 ? turnTo(1) : step(1);
@@ -249,6 +286,10 @@ function desk(root, data) {
     draw();
   }
   const self = { send: () => {}, act, clicked, draw, key, picked };
+  if (area) {
+    area.value = data.edit === null ? before : data.edit;
+    editing(data.edit !== null, false);
+  }
   if (data.focus) say(data.focus);
   return self;
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from catalog.grades.edits import LONGEST as LONGEST_EDIT
 from ui.web.components import samples
 from ui.web.components.figures import count, number, stamp
 from ui.web.components.markup import Markup, h, link
@@ -12,6 +13,8 @@ from ui.web.components.parts import caps, chip
 MANY = 12
 """Values of a scale from which on they stand side by side, without their meanings."""
 KEYS = "1234567890"
+EDITABLE = 200_000
+"""Characters of a response that the page offers to edit; longer ones are edited over HTTP or at the command line."""
 HINTS = {
     "sample": ("digits", "choose", "↑ ↓", "criterion", "← →", "value", "Enter", "store", "s", "skip", "u", "undo", "n", "note"),
     "turn": ("digits", "choose", "↑ ↓", "criterion", "← →", "turn", "Enter", "store", "s", "skip", "u", "undo", "n", "note"),
@@ -44,7 +47,8 @@ def keys(body: dict[str, Any]) -> list[list[str]]:
 
 def desk(view: dict[str, Any], state: dict[str, Any]) -> Markup:
     """The whole of an item: sample on the left, form on the right."""
-    left = h("div", _samples(view), cls="sx-desk-sample", tabindex="0", role="region", aria_label="Sample")
+    shown = h("div", _samples(view), cls="sx-desk-sample", tabindex="0", role="region", aria_label="Sample")
+    left = h("div", shown, _editor(view), cls="sx-desk-left")
     return h("div", left, _form(view, state), cls=f"sx-desk{' pair' if view['kind'] == 'pair' else ''}")
 
 
@@ -78,6 +82,35 @@ def _origin(row: dict[str, Any]) -> Markup:
              h("span", f"{count(len(row.get('text') or ''))} characters", cls="sx-faint"), cls="sx-row sx-desk-origin")  # fmt: skip
 
 
+def response(view: dict[str, Any]) -> str | None:
+    """The words that may be written anew on the page; None where there are none, or more than a page should hold."""
+    where, row = view["response"], view["samples"][0]
+    if where is None:
+        return None
+    name, _, at = where.partition(":")
+    turns = {"turn": "messages", "chosen": "chosen"}.get(name)
+    words = (row[turns][int(at)]["content"] if turns else row["text"]) or ""
+    return words if len(words) <= EDITABLE else None
+
+
+def _editor(view: dict[str, Any]) -> Markup | None:
+    """Where a better response is written; the page's script fills it and opens it."""
+    if response(view) is None:
+        return None
+    what = "A better text" if view["response"] == "" else "A better response"
+    where = {"": "", "chosen": ", for the chosen answer"}.get(
+        view["response"].partition(":")[0], ", for the assistant's last turn"
+    )
+    words = "Stored with your grade; published, it is a new sample, and this one stays as it is. Ctrl Enter stores, Esc leaves the box."
+    return h(
+        "section",
+        h("div", h("b", what), h("span", where, cls="sx-soft"), cls="sx-desk-edit-head"),
+        h("textarea", data_edit=True, aria_label=what, maxlength=str(LONGEST_EDIT), spellcheck="true", rows="9", cls="sx-input"),
+        h("div", h("span", words, cls="sx-soft"), _button("unedit", "Keep the original", ""), cls="sx-between"),
+        data_edit_box=True, hidden=True, aria_label=what, cls="sx-desk-edit", id="sx-desk-edit",
+    )  # fmt: skip
+
+
 def _form(view: dict[str, Any], state: dict[str, Any]) -> Markup:
     parts = view["target"] in ("turn", "span")
     heading = h("div", h("b", "", data_unit=True), cls="sx-row") if parts else None
@@ -99,7 +132,7 @@ def _form(view: dict[str, Any], state: dict[str, Any]) -> Markup:
         h("input", type="text", data_note=True, placeholder="note (n)", aria_label="Note", maxlength="2000", cls="sx-input"),
         h("div", state.get("focus") or "", cls="sx-desk-say", role="status", data_say=True),
         h("div", _button("put", "Store", "Enter", "go"), _button("skip", "Skip", "s"), _button("undo", "Undo", "u"),
-          cls="sx-desk-buttons"),
+          _edit_button(view), cls="sx-desk-buttons"),
         _hints(view["target"]),
         h("div", f"Held for {view['grader']} until {stamp(view['expires'])[11:]} UTC", cls="sx-faint sx-desk-held"),
         cls="sx-desk-form", aria_label="Grade",
@@ -107,7 +140,16 @@ def _form(view: dict[str, Any], state: dict[str, Any]) -> Markup:
 
 
 def _button(do: str, label: str, key: str, tone: str = "") -> Markup:
-    return h("button", label, h("kbd", key), type="button", cls=f"sx-do {tone}".strip(), data_do=do)
+    shown = h("kbd", key) if key else None
+    return h("button", label, shown, type="button", cls=f"sx-do {tone}".strip(), data_do=do)
+
+
+def _edit_button(view: dict[str, Any]) -> Markup | None:
+    if response(view) is None:
+        return None
+    label = "Edit the text" if view["response"] == "" else "Edit the response"
+    return h("button", label, h("kbd", "e"), type="button", cls="sx-do", data_do="edit", aria_expanded="false",
+             aria_controls="sx-desk-edit")  # fmt: skip
 
 
 def _question(name: str, body: dict[str, Any], suggestion: Any) -> Markup:
@@ -192,4 +234,4 @@ def side_note(heading: Any, words: Any) -> Markup:
     return h("div", body, cls="sx-note warn", role="alert")
 
 
-__all__ = ["asked", "caps", "desk", "keys", "nothing_left", "side_note", "strip", "values"]
+__all__ = ["asked", "caps", "desk", "keys", "nothing_left", "response", "side_note", "strip", "values"]

@@ -18,7 +18,7 @@ import streamlit as st
 from catalog import Catalog, grades
 from catalog.errors import BadInput, NotFound, Refused, StrataError
 from ui.web.components import shell
-from ui.web.components.grade_item import asked, desk, nothing_left, side_note, strip
+from ui.web.components.grade_item import asked, desk, nothing_left, response, side_note, strip
 from ui.web.components.markup import Markup, h, link, text
 
 log = logging.getLogger("strata.web")
@@ -47,6 +47,7 @@ def advance(cat: Catalog, name: str, grader: str, state: State) -> State:
         state["stopped"] = error
     if state["view"]:
         state["answers"] = state.pop("again", None) or {}
+        state["edit"] = state.pop("edit_again", None) or state["view"]["edit"]
     return state
 
 
@@ -66,6 +67,7 @@ def heard(cat: Catalog, name: str, grader: str, state: State, body: dict[str, An
             raise BadInput(f"the page knows put, skip and undo, not {what!r}")
     except BadInput as error:
         state["said"], state["answers"] = shell.refusal(error), _answers(body.get("values"))
+        state["edit"] = body["edit"] if isinstance(body.get("edit"), str) else None
         return state
     except (Refused, NotFound) as error:
         state["said"] = side_note(*_missed(error, body))
@@ -73,15 +75,23 @@ def heard(cat: Catalog, name: str, grader: str, state: State, body: dict[str, An
 
 
 def _put(cat: Catalog, grader: str, state: State, item: str, body: dict[str, Any]) -> None:
-    values, seconds = body.get("values"), body.get("seconds")
-    if not isinstance(values, dict):
+    values, seconds, edit = body.get("values"), body.get("seconds"), body.get("edit")
+    if not isinstance(values, dict) or not isinstance(edit, str | None):
         raise BadInput("the page sent no grade; choose again")
     timed = float(seconds) if isinstance(seconds, (int, float)) and 0 <= seconds < 86_400 else None
-    done = grades.put(cat, item, values, grader=grader, note=str(body.get("note") or ""), seconds=timed)
+    done = grades.put(cat, item, values, grader=grader, note=str(body.get("note") or ""), seconds=timed, edit=edit)
     view = state.get("view") or {}
     state["mine"] += not done["repeated"] and not view.get("mine")
     said = grades.look(cat, item, grader)["suggestions"] if view.get("reveal") == "after" else {}
-    state["last"] = {"did": "stored", "item": item, "values": values, "words": _words(values), "suggestions": said}
+    did = "stored" if edit is None else "stored with your edit"
+    state["last"] = {
+        "did": did,
+        "item": item,
+        "values": values,
+        "words": _words(values),
+        "suggestions": said,
+        "edit": edit,
+    }
 
 
 def _undo(cat: Catalog, name: str, grader: str, state: State) -> None:
@@ -89,7 +99,7 @@ def _undo(cat: Catalog, name: str, grader: str, state: State) -> None:
     state["mine"] -= done["undone"] == "grade"
     state["last"] = {"did": f"took back a {done['undone']}", "words": [], "item": done["item"]}
     if last.get("item") == done["item"] and "values" in last:
-        state["again"] = _answers(last["values"])
+        state["again"], state["edit_again"] = _answers(last["values"]), last.get("edit")
 
 
 def _answers(values: Any) -> dict[str, dict[str, Any]]:
@@ -147,7 +157,7 @@ def _mount(cat: Catalog, name: str, grader: str, key: str, state: State) -> None
     if view:
         turns = len(view["samples"][0].get("messages") or [])
         data |= {"item": view["item"], "mode": view["target"], "turns": turns, "questions": asked(view),
-                 "answers": state["answers"]}  # fmt: skip
+                 "answers": state["answers"], "response": response(view), "edit": state.get("edit")}  # fmt: skip
     mount = st.components.v2.component(
         "strata_desk", html='<div class="sx-live"></div>', js=_script(), isolate_styles=False
     )

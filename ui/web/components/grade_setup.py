@@ -93,6 +93,8 @@ def outlet(cat: Catalog, campaign: Campaign, line: dict[str, Any]) -> None:
         _publish(cat, campaign)
     with right, shell.guarded():
         _download(cat, campaign, line)
+    with left, shell.guarded():
+        _edits(cat, campaign)
 
 
 def _publish(cat: Catalog, campaign: Campaign) -> None:
@@ -118,6 +120,26 @@ def _published(dataset: str, one: dict[str, Any]) -> Markup:
     ]
     words = f" holds {plural(one['samples'], 'sample')}" + (f", {', '.join(more)}" if more else "")
     return h("div", name, words, "" if one["published"] else "; it was there already")
+
+
+def _edits(cat: Catalog, campaign: Campaign) -> None:
+    """What graders wrote better, as a dataset of new samples; nothing where nobody wrote anything."""
+    held = grades.edits_so_far(cat, campaign.name)
+    if not held["edits"]:
+        return
+    one, two = st.columns([2, 1], gap="small", vertical_alignment="bottom")
+    label = f"{plural(held['edits'], 'edit')}, as new samples of"
+    to = one.text_input(label, f"{campaign.ref.partition('@')[0]}-edits", key="edits_to")
+    ready = held["edits"] > held["waiting"]
+    if two.button("Publish edits", width="stretch", **shell.writes(disabled=not to.strip() or not ready)):
+        done = grades.publish_edits(cat, campaign.name, to.strip())
+        rows = f" holds {plural(done['rows'], 'sample')}: {done['added']} added, {done['removed']} taken out"
+        name = h("a", done["dataset"], cls="sx-link sx-mono", **link("dataset", ref=done["dataset"]))
+        live(shell.note(h("div", name, rows if done["published"] else " was there already")), "edits_published")
+    if held["waiting"]:
+        shell.show(
+            h("div", f"{count(held['waiting'])} of them wait until their items have all their grades.", cls="sx-soft")
+        )
 
 
 def _download(cat: Catalog, campaign: Campaign, line: dict[str, Any]) -> None:
