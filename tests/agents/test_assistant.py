@@ -8,7 +8,7 @@ import orjson
 import pytest
 from sqlmodel import select
 
-from agents.proposals import find, proposals
+from agents.proposals import find
 from catalog.errors import BadInput, NotFound, Refused
 from catalog.meta.calls import Call
 from catalog.meta.models import Edge

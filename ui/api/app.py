@@ -40,8 +40,8 @@ def create_app(cat: Catalog | None = None) -> FastAPI:
 
     from ui.api.discovering import router as discovering
     from ui.api.grading import router as grading
-    from ui.api.intake import router as intake
     from ui.api.insight import router as insight
+    from ui.api.intake import router as intake
     from ui.api.judging import router as judging
     from ui.api.mixing import router as mixing
     from ui.api.proposing import router as proposing
