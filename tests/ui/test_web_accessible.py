@@ -108,7 +108,8 @@ def full(folder: Path) -> Path:
     def ingest(name: str, rows: list[Any], **facts: Any) -> None:
         cat.ingest([write_jsonl(folder / f"{name}.jsonl", rows)], name, **facts)
 
-    ingest("web", [{"text": text, "url": f"https://example.org/{at}"} for at, text in enumerate(sentences(60))],
+    texts = [" ".join(sentences(300, seed=7)), *sentences(59)]
+    ingest("web", [{"text": text, "url": f"https://example.org/{at}"} for at, text in enumerate(texts)],
            licence="MIT", owner="ada", note="crawled pages")  # fmt: skip
     ingest("chats", [{"messages": [TURN, {"role": "assistant", "content": f"That is {at}."}]} for at in range(12)])
     sides = {side: [{"role": "assistant", "content": f"{side}."}] for side in ("chosen", "rejected")}

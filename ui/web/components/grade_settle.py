@@ -96,4 +96,11 @@ def _sample(found: dict[str, Any], row: dict[str, Any]) -> Markup:
                               for name, one in zip("AB", found["samples"], strict=True)], cls="sx-sides")  # fmt: skip
     else:
         body = samples.content(found["samples"][0], found["sample_kind"])
-    return h("div", caps(f"item {row['item']}"), part, said, h("div", body, cls="sx-body"), cls="sx-panel sx-stack")
+    return h(
+        "div",
+        caps(f"item {row['item']}"),
+        part,
+        said,
+        h("div", body, cls="sx-body", tabindex="0"),
+        cls="sx-panel sx-stack",
+    )

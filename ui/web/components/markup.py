@@ -80,6 +80,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
     root.querySelectorAll("[data-keep]").forEach((el) => {
       if (el.dataset.keep in kept) el.scrollTop = kept[el.dataset.keep];
     });
+    root.querySelectorAll(".sx-body, .sx-pre, .sx-scroll").forEach((el) => {  // what scrolls is reached by keyboard
+      const scrolls = el.scrollHeight > el.clientHeight + 1 || el.scrollWidth > el.clientWidth + 1;
+      if (scrolls && !el.querySelector("a[href], button, input, [tabindex]")) el.tabIndex = 0;
+    });
   }
   const send = (event) => {
     const el = event.target.closest("[data-act]");
