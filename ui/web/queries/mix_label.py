@@ -31,7 +31,7 @@ def whole_label(ref: str, lock: Mapping[str, Any], known: Mapping[str, Mapping[s
         "languages": _languages(held),
         "checks": _checks(held, total),
         "qualities": [],
-        "missing": _missing(held, total),
+        "missing": _missing(held),
         "filtered": [name for name, part in zip(part_refs(lock), lock["parts"], strict=True) if part["where"]],
     }
 
@@ -73,7 +73,9 @@ def _checks(held: Sequence[tuple[Mapping[str, Any], int]], total: int) -> list[d
     return made
 
 
-def _missing(held: Sequence[tuple[Mapping[str, Any], int]], total: int) -> dict[str, float | None]:
+def _missing(held: Sequence[tuple[Mapping[str, Any], int]]) -> dict[str, float | None]:
+    """Of the samples whose dataset is known under its name; a dataset that was renamed says nothing."""
+    total = sum(samples for _, samples in held)
     names = list(held[0][0]["missing"]) if held else []
     shares = {name: [(facts["missing"][name], samples) for facts, samples in held] for name in names}
     return {
