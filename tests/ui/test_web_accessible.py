@@ -82,7 +82,7 @@ EMPTY = {
     for name in ("", "discover", "dataset", "grade", "grade?new=1", "mixes", "mixes?mix=new", "experiments", "flows",
                  "intake", "incidents", "sql", "assistant", "assistant?tab=proposals", "admin")
 }  # fmt: skip
-DAILY = (
+DAILY = ("home", "dataset: samples", "dataset: columns", "grade: queue", "mixes", "intake")
     "home",
     "found",
     "dataset: card",
