@@ -137,9 +137,8 @@ def _edits(cat: Catalog, campaign: Campaign) -> None:
         name = h("a", done["dataset"], cls="sx-link sx-mono", **link("dataset", ref=done["dataset"]))
         live(shell.note(h("div", name, rows if done["published"] else " was there already")), "edits_published")
     if held["waiting"]:
-        shell.show(
-            h("div", f"{count(held['waiting'])} of them wait until their items have all their grades.", cls="sx-soft")
-        )
+        words = f"Not yet: {plural(held['waiting'], 'edit')} of items that still wait for a grader."
+        shell.show(h("div", words, cls="sx-soft"))
 
 
 def _download(cat: Catalog, campaign: Campaign, line: dict[str, Any]) -> None:
