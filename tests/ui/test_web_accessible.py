@@ -83,16 +83,6 @@ EMPTY = {
                  "intake", "incidents", "sql", "assistant", "assistant?tab=proposals", "admin")
 }  # fmt: skip
 DAILY = ("home", "dataset: samples", "dataset: columns", "grade: queue", "mixes", "intake")
-    "home",
-    "found",
-    "dataset: card",
-    "dataset: samples",
-    "dataset: columns",
-    "grade: queue",
-    "mixes",
-    "intake",
-    "sql",
-)
 COLOURS = ["color-contrast", "link-in-text-block"]
 """Rules whose outcome depends on the theme."""
 NOT_OURS: dict[tuple[str, str], str] = {}
