@@ -85,8 +85,6 @@ EMPTY = {
 DAILY = ("home", "dataset: samples", "dataset: columns", "grade: queue", "mixes", "intake")
 COLOURS = ["color-contrast", "link-in-text-block"]
 """Rules whose outcome depends on the theme."""
-NOT_OURS: dict[tuple[str, str], str] = {}
-"""(rule, part of the selector) -> why it stays: Streamlit draws it, and neither styles nor attributes of ours reach it."""
 IDLE = """() => { const app = document.querySelector('.stApp');
   return app && app.getAttribute('data-test-script-state') === 'notRunning' && !document.querySelector('[data-testid=stSkeleton]'); }"""
 
@@ -218,7 +216,6 @@ def issues(page, rules: list[str] | None = None) -> list[str]:
         for rule in found
         if rule["impact"] in ("serious", "critical")
         for node in rule["nodes"]
-        if not any(rule["id"] == held and part in str(node["target"]) for held, part in NOT_OURS)
     ]
 
 
