@@ -15,6 +15,7 @@ from catalog.testing import attach_columns, sentences, write_jsonl
 from ui.web.components.grade_item import desk, keys, response
 from ui.web.components.grade_queue import drawn, heard, opened
 from ui.web.queries.campaigns import rubric_from, written
+from ui.web.queries.parents import parents_of
 
 APP = Path(__file__).parents[2] / "ui" / "web" / "app.py"
 EVIL = "<script>window.hacked = 1</script> and more words to read"
@@ -215,8 +216,9 @@ def test_edits_are_published_from_the_results(own, monkeypatch):
     assert "chats-better@v1 holds 1 sample: 1 added, 0 taken out" in said(at)
     (row,) = own.lance("chats-better").to_table(columns=["messages", "parents"]).to_pylist()
     assert row["messages"][1]["content"] == "It is four." and row["parents"] == [item["samples"][0]["sample_id"]]
-    at = visit(shown(own.settings.home, monkeypatch), campaign="clarity", tab="queue", **{"as": "ann"})
-    assert "Edit the text" in at
+    (row,) = [row for part in own.scan("chats-better") for row in part.to_pylist()]
+    (parent,) = parents_of(own, own.resolve("chats-better"), row)
+    assert parent.text == item["samples"][0]["text"] and parent.dataset == "chats"
 
 
 def test_what_has_no_response_offers_no_edit(own):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
+
 from catalog import Catalog
 from catalog.catalog import Resolved
 from catalog.errors import NotFound
@@ -26,7 +28,7 @@ class Parent:
 def parents_of(cat: Catalog, found: Resolved, row: dict[str, Any]) -> list[Parent]:
     """Parents with a text that may differ: by the row's own list, else the same sample in the nearest dataset above that
     holds other content. Empty where the row was never changed, or nothing above holds it any more."""
-    asked = list(row.get("parents") or [])[:MOST]
+    asked = (list(row.get("parents") or []) or _said(row.get("meta")))[:MOST]
     ref = found.dataset.parent
     for _ in range(STEPS):
         if not ref:
@@ -42,6 +44,16 @@ def parents_of(cat: Catalog, found: Resolved, row: dict[str, Any]) -> list[Paren
             return changed
         ref = above.dataset.parent
     return []
+
+
+def _said(meta: str | None) -> list[str]:
+    """Parents that a row's meta names: edits have them there too, below the tiers whose rows have a column for it."""
+    try:
+        body = orjson.loads(meta) if meta else None
+    except orjson.JSONDecodeError:
+        return []
+    found = body.get("parents") if isinstance(body, dict) else None
+    return [name for name in found if isinstance(name, str)] if isinstance(found, list) else []
 
 
 def _held(cat: Catalog, ref: str, ids: list[str]) -> list[Parent]:
