@@ -116,7 +116,7 @@ def page(browser):
 def settled(page, url: str) -> None:
     """Wait until the first markup is there and the script has ended."""
     page.goto(url)
-    page.wait_for_selector(".sx-live > *", timeout=60_000)
+    page.wait_for_selector(".sx-live > *, .sx-static > *", timeout=60_000)
     page.wait_for_function("!document.querySelector('[data-testid=stStatusWidget]')", timeout=60_000)
 
 
