@@ -245,7 +245,7 @@ def context(tiny_models):
             return ctx
         rows = sentences(120, seed=3) if rows is None else rows
         wanted = sentences(60, seed=4, low=14) if target is None else target
-        fitting = Context(params=ctx.params, seed=seed, target=scan_of(scorer, wanted))
+        fitting = Context(params=ctx.params, seed=seed, target=scan_of(scorer, wanted), ask=scripted)
         fitting.evals = (EvalSet("some-eval@v1", scan_of(scorer, wanted)),)
         ctx.state = scorer.fit(scan_of(scorer, rows), fitting)
         return ctx
@@ -456,7 +456,7 @@ def test_a_fitted_state_can_be_stored_and_does_not_depend_on_batches(name, conte
     held = run(scorer, TEXTS, ctx)
     ctx.state = unpack_state(pack_state(ctx.state))
     assert_alike(scorer, run(scorer, TEXTS, ctx), held)
-    small = Context(params=ctx.params, target=scan_of(scorer, sentences(60, seed=4, low=14), 7))
+    small = Context(params=ctx.params, target=scan_of(scorer, sentences(60, seed=4, low=14), 7), ask=scripted)
     small.evals = (EvalSet("some-eval@v1", scan_of(scorer, sentences(60, seed=4, low=14), 7)),)
     ctx.state = scorer.fit(scan_of(scorer, texts, 5), small)
     assert_alike(scorer, run(scorer, TEXTS, ctx), held)

@@ -182,10 +182,16 @@ def test_a_scorer_is_chosen_and_its_plan_appears(page, address):
 
 def test_a_preview_follows_what_is_written_and_a_mistake_is_one_line(page, address):
     settled(page, address + "/mixes?mix=new")
-    page.fill("textarea", "name: twice\ntotal: 90\nparts: [{dataset: web, weight: 1, max_epochs: 2}]")
+    page.fill(
+        "textarea[aria-label='Spec (YAML)']",
+        "name: twice\ntotal: 90\nparts: [{dataset: web, weight: 1, max_epochs: 2}]",
+    )
     page.keyboard.press("Control+Enter")
     page.wait_for_selector("text=29 rows, up to 2×")
-    page.fill("textarea", "name: twice\ntotal: 900\nparts: [{dataset: web, weight: 1, max_epochs: 2}]")
+    page.fill(
+        "textarea[aria-label='Spec (YAML)']",
+        "name: twice\ntotal: 900\nparts: [{dataset: web, weight: 1, max_epochs: 2}]",
+    )
     page.click("nav.sx-tabs >> text=What if")  # leaving the box takes what is written
     page.wait_for_url("**view=weights**")
     page.click("nav.sx-tabs >> text=Preview")

@@ -392,17 +392,23 @@ def test_mixes_show_lock_samples_diff_and_code(home, monkeypatch):
     assert 'mix("blend@v2")' in at.code[0].value
 
 
+def pressed(at: AppTest, label: str) -> None:
+    """Click the button with this label."""
+    [button] = [item for item in at.button if item.label == label]
+    button.click().run()
+
+
 def test_mixes_preview_and_publish_a_spec(home, monkeypatch):
     at = opened(home, monkeypatch)
     visit(at, "mixes", mix="new")
     at.text_area(key="mix_spec").set_value("name: fresh\nparts:\n  - {dataset: chats}").run()
-    at.button[0].click().run()
+    pressed(at, "Preview")
     assert re.search(r"samples\s+12\b", said(at))
     at.text_area(key="mix_spec").set_value("name: fresh\nparts:\n  - {dataset: sums}").run()
-    at.button[1].click().run()
+    pressed(at, "Publish")
     assert "role eval" in said(at)
     at.text_area(key="mix_spec").set_value("name: fresh\nparts:\n  - {dataset: chats}").run()
-    at.button[1].click().run()
+    pressed(at, "Publish")
     assert [mix.name for mix in _mixes(home)].count("fresh") == 1
 
 
