@@ -125,14 +125,15 @@ def decide(cat: Catalog, given: str) -> None:
         return
     words, yes, no = st.columns([2.6, 1, 1], gap="small", vertical_alignment="bottom")
     note = words.text_input("Note", key="incident_note", placeholder="kept with the decision")
-    if yes.button("Approve", type="primary", width="stretch", key="incident_yes", **shell.writes()):
+    said = yes.button("Approve", type="primary", width="stretch", key="incident_yes", **shell.writes())
+    if no.button("Reject", width="stretch", key="incident_no", **shell.writes()):
+        reject(cat, held.id, note.strip())
+        st.rerun()
+    if said:  # after both buttons are drawn: what is refused can still be rejected
         with st.spinner("taking the samples out …"):
             made = approve(cat, held.id, seen=held.seen, note=note.strip())
         address.put(receipt=made.result["run"], proposal=None, q=None, ids=None)
         st.session_state.pop("incident_text", None)
-        st.rerun()
-    if no.button("Reject", width="stretch", key="incident_no", **shell.writes()):
-        reject(cat, held.id, note.strip())
         st.rerun()
 
 
