@@ -34,11 +34,16 @@ class Query(NamedTuple):
     sample_id: str | None = None
 
 
-def asker(cat: Catalog, endpoint: str | None, budget: str | None, purpose: str) -> Asker | None:
-    """None without an endpoint; `BadInput` for an endpoint without a budget, or a budget without an endpoint."""
+def both_or_none(endpoint: str | None, budget: str | None) -> None:
+    """`BadInput` for an endpoint without a budget, or a budget without an endpoint."""
     if (endpoint is None) != (budget is None):
         lacking = "--budget B (strata budget set B --money AMOUNT)" if budget is None else "--endpoint E"
         raise BadInput(f"a language model is asked only within a budget: give {lacking} too")
+
+
+def asker(cat: Catalog, endpoint: str | None, budget: str | None, purpose: str) -> Asker | None:
+    """None without an endpoint; `BadInput` where only one of endpoint and budget is given."""
+    both_or_none(endpoint, budget)
     return None if endpoint is None or budget is None else Asker(cat, endpoint, budget, purpose)
 
 

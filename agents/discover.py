@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from agents.asking import both_or_none
 from agents.catalog_cards import Card, Embed, cards_of, index_of
 from agents.need import Need, read_need, topic_of
 from agents.need_checks import Check, checks_of, fit
@@ -102,9 +103,7 @@ def _options(top: int, mode: str, endpoint: str | None, budget: str | None) -> N
         raise BadInput(f"top must be 1 to 1,000, not {top}")
     if mode not in MODES:
         raise BadInput(f"mode {mode!r} is not one of {', '.join(MODES)}")
-    if (endpoint is None) != (budget is None):
-        lacking = "--budget B (strata budget set B --money AMOUNT)" if budget is None else "--endpoint E"
-        raise BadInput(f"a language model is asked only within a budget: give {lacking} too")
+    both_or_none(endpoint, budget)
 
 
 def _helper(cat: Catalog, endpoint: str | None, budget: str | None) -> tuple[Any, list[str]]:

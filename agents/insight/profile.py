@@ -17,9 +17,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agents.asking import both_or_none
 from agents.insight.look import CHECKS, SEVERITIES, Check, Finding, Flag, Look, count_flags, said
 from catalog.access import check as may
-from catalog.errors import BadInput, NotFound
+from catalog.errors import NotFound
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -52,7 +53,7 @@ def insight(
     """
     may(cat, "read", ref)
     wanted = _wanted(only)
-    _both(endpoint, budget)
+    both_or_none(endpoint, budget)
     look = _open(cat, ref, memory)
     try:
         run = [one for one in wanted if not one.kinds or look.dataset.kind in one.kinds]
@@ -78,12 +79,6 @@ def insight(
 
         worded(cat, held, endpoint, budget)
     return held
-
-
-def _both(endpoint: str | None, budget: str | None) -> None:
-    if (endpoint is None) != (budget is None):
-        lacking = "--budget B (strata budget set B --money AMOUNT)" if budget is None else "--endpoint E"
-        raise BadInput(f"a language model is asked only within a budget: give {lacking} too")
 
 
 def _wanted(only: Sequence[str]) -> list[Check]:
