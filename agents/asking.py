@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import orjson
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from catalog.errors import BadInput, Missing, Refused
 
@@ -32,6 +32,15 @@ class Query(NamedTuple):
     schema: dict[str, Any]
     tokens: int
     sample_id: str | None = None
+
+
+def json_of(text: str) -> Any:
+    """The JSON object inside an answer; ValueError where there is none."""
+    begin, end = text.find("{"), text.rfind("}")
+    try:
+        return orjson.loads(text[begin : end + 1] if begin >= 0 else b"")
+    except orjson.JSONDecodeError:
+        raise ValueError("it was not the JSON object that was asked for") from None
 
 
 def both_or_none(endpoint: str | None, budget: str | None) -> None:
@@ -82,10 +91,9 @@ class Asker:
         """An answer as its form; None, and counted, where it is something else."""
         if text is None:
             return None
-        begin, end = text.find("{"), text.rfind("}")
         try:
-            return form.model_validate(orjson.loads(text[begin : end + 1]))
-        except (orjson.JSONDecodeError, ValidationError):
+            return form.model_validate(json_of(text))
+        except ValueError:  # no JSON, or JSON of another form
             self.unread += 1
             return None
 

@@ -45,14 +45,3 @@ def worded_answers(
         if not todo or asker.over:
             break
     return values, refused
-
-
-def json_of(text: str) -> Any:
-    """The JSON object inside an answer; ValueError where there is none."""
-    import orjson
-
-    begin, end = text.find("{"), text.rfind("}")
-    try:
-        return orjson.loads(text[begin : end + 1] if begin >= 0 else b"")
-    except orjson.JSONDecodeError:
-        raise ValueError("it was not the JSON object that was asked for") from None

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from agents.asking import Asker, Query, json_of
 from agents.figures import strange_numbers
-from agents.wording import json_of, worded_answers
+from agents.prompting import prompt, version
+from agents.wording import worded_answers
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -28,9 +30,6 @@ SCHEMA = {
 def worded(cat: Catalog, held: dict[str, Any], endpoint: str, budget: str) -> None:
     """Add "language_model" to findings, put what is worth most first, and say in "notes" and "refused" what failed."""
     import orjson
-
-    from agents.asking import Asker, Query
-    from agents.prompting import prompt, version
 
     asker = Asker(cat, endpoint, budget, PURPOSE)
     if not asker.may_show([held["ref"]]):

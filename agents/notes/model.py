@@ -6,10 +6,10 @@ import re
 from collections import Counter
 from typing import Any
 
-from agents.asking import Asker, Query
+from agents.asking import Asker, Query, json_of
 from agents.figures import numbers_in, strange_numbers
 from agents.prompting import prompt, version
-from agents.wording import json_of, worded_answers
+from agents.wording import worded_answers
 
 PROMPT = "version_notes"
 TOGETHER = 8
