@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import csv
-import html
 import io
-import json
 import re
 from pathlib import Path
 
@@ -23,8 +21,8 @@ from flows.endpoints.registry import save_endpoint
 from ui import spending
 from ui.api.tokens import create, holder, tokens
 from ui.web.queries import administration as asks
+from ui.web.testing import APP, markup, said
 
-APP = Path(__file__).parents[2] / "ui" / "web" / "app.py"
 SECRET = re.compile(r"strata_[\w-]{43}")
 
 
@@ -41,26 +39,6 @@ def page(cat, tmp_path, monkeypatch):
         return at.run()
 
     return visit
-
-
-def markup(at: AppTest) -> str:
-    assert not at.exception, [error.value for error in at.exception]
-    found: list[str] = []
-
-    def walk(node) -> None:
-        for child in getattr(node, "children", {}).values():
-            if child.type == "bidi_component":
-                found.append(json.loads(child.proto.json).get("html", ""))
-            elif child.type == "html" and "<style>" not in child.proto.body:
-                found.append(child.proto.body)
-            walk(child)
-
-    walk(at._tree)
-    return "\n".join(found)
-
-
-def said(at: AppTest) -> str:
-    return html.unescape(re.sub(r"<[^>]+>", " ", markup(at)))
 
 
 def press(at: AppTest, label: str) -> AppTest:

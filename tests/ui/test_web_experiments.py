@@ -1,7 +1,5 @@
 """The page Experiments: standings with ties, decision accuracy, cost, one trial beside another, and designed answers."""
 
-import html
-import json
 import re
 from pathlib import Path
 
@@ -11,8 +9,7 @@ from streamlit.testing.v1 import AppTest
 from catalog import Catalog
 from catalog.testing import sentences, text_dataset
 from catalog.trials import add_trial
-
-APP = Path(__file__).parents[2] / "ui" / "web" / "app.py"
+from ui.web.testing import APP, markup, said, view
 
 
 @pytest.fixture(scope="module")
@@ -45,33 +42,7 @@ def at(home, monkeypatch) -> AppTest:
 
 
 def visit(at: AppTest, **query) -> str:
-    at.run()
-    at.query_params.clear()
-    at.switch_page("views/experiments.py")
-    for name, value in query.items():
-        at.query_params[name] = value
-    at.run()
-    return said(at)
-
-
-def markup(at: AppTest) -> str:
-    found: list[str] = []
-
-    def walk(node) -> None:
-        for child in getattr(node, "children", {}).values():
-            if child.type == "bidi_component":
-                found.append(json.loads(child.proto.json)["html"])
-            elif child.type == "html" and "<style>" not in child.proto.body:
-                found.append(child.proto.body)
-            walk(child)
-
-    walk(at._tree)
-    return "\n".join(found)
-
-
-def said(at: AppTest) -> str:
-    assert not at.exception, [error.value for error in at.exception]
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", markup(at))).split())
+    return view(at, "experiments", **query)
 
 
 def test_the_best_mix_is_named_with_its_ties_its_intervals_and_its_lock(at, home):

@@ -1,7 +1,5 @@
 """The explorer: rules of several columns by language, counted on all rows as they move; two selections side by side."""
 
-import html
-import json
 import re
 from pathlib import Path
 
@@ -14,8 +12,8 @@ from catalog import Catalog
 from catalog.rules import Rule, write_rules
 from catalog.selections import count_selection, save
 from catalog.testing import append_texts, attach_columns, sentences
+from ui.web.testing import APP, said
 
-APP = Path(__file__).parents[2] / "ui" / "web" / "app.py"
 ROWS = 300
 
 
@@ -44,23 +42,6 @@ def visit(home: Path, monkeypatch, **query) -> AppTest:
     for name, value in {"ref": "web", "tab": "explore", **query}.items():
         at.query_params[name] = value
     return at.run()
-
-
-def said(at: AppTest) -> str:
-    assert not at.exception, [error.value for error in at.exception]
-    found: list[str] = []
-
-    def walk(node) -> None:
-        for child in getattr(node, "children", {}).values():
-            proto = getattr(child, "proto", None)
-            if child.type == "bidi_component":
-                found.append(json.loads(proto.json).get("html", ""))
-            elif child.type == "html" and "<style>" not in proto.body:
-                found.append(proto.body)
-            walk(child)
-
-    walk(at._tree)
-    return html.unescape(re.sub(r"<[^>]+>", " ", "\n".join(found)))
 
 
 def rules_of(at: AppTest) -> str:

@@ -1,6 +1,5 @@
 """The Grade page in Streamlit's own test runner: list, desk, form, results, conflicts, one grade for many, and every refusal."""
 
-import html
 import json
 import re
 from pathlib import Path
@@ -16,8 +15,8 @@ from ui.web.components.grade_item import desk, keys, response
 from ui.web.components.grade_queue import drawn, heard, opened
 from ui.web.queries.campaigns import rubric_from, written
 from ui.web.queries.parents import parents_of
+from ui.web.testing import APP, alerts, markup, plain, said, view
 
-APP = Path(__file__).parents[2] / "ui" / "web" / "app.py"
 EVIL = "<script>window.hacked = 1</script> and more words to read"
 RUBRIC = {
     "name": "clarity", "about": "How clear is it?",
@@ -73,41 +72,7 @@ def shown(home: Path, monkeypatch) -> AppTest:
 
 
 def visit(at: AppTest, **query) -> str:
-    at.run()
-    at.query_params.clear()
-    at.switch_page("views/grade.py")
-    for name, value in query.items():
-        at.query_params[name] = value
-    at.run()
-    return said(at)
-
-
-def markup(at: AppTest) -> str:
-    found: list[str] = []
-
-    def walk(node) -> None:
-        for child in getattr(node, "children", {}).values():
-            if child.type == "bidi_component":
-                found.append(json.loads(child.proto.json)["html"])
-            elif child.type == "html" and "<style>" not in child.proto.body:
-                found.append(child.proto.body)
-            walk(child)
-
-    walk(at._tree)
-    return "\n".join(found)
-
-
-def plain(text: str) -> str:
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
-
-
-def said(at: AppTest) -> str:
-    assert not at.exception, [error.value for error in at.exception]
-    return plain(markup(at))
-
-
-def alerts(at: AppTest) -> int:
-    return markup(at).count('role="alert"')
+    return view(at, "grade", **query)
 
 
 def desk_says(cat: Catalog, name: str, grader: str, state: dict) -> str:

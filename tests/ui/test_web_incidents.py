@@ -1,7 +1,5 @@
 """The page Incidents: what is asked is read, what it reached is shown, a takedown is proposed, approved, and has a receipt."""
 
-import html
-import json
 import re
 from pathlib import Path
 
@@ -14,9 +12,9 @@ from catalog.incidents import locate
 from catalog.pull.ledger import Ledger
 from catalog.receipts import receipts
 from catalog.testing import sentences, write_jsonl
+from ui.web.testing import APP, markup, said, view
 from ui.web.views import __file__ as VIEWS
 
-APP = Path(__file__).parents[2] / "ui" / "web" / "app.py"
 EVIL = "<script>window.hacked = 1</script> and more words that are not a script at all, only text of somebody"
 
 
@@ -48,33 +46,7 @@ def at(home) -> AppTest:
 
 
 def visit(at: AppTest, **query) -> str:
-    at.run()
-    at.query_params.clear()
-    at.switch_page("views/incidents.py")
-    for name, value in query.items():
-        at.query_params[name] = value
-    at.run()
-    return said(at)
-
-
-def markup(at: AppTest) -> str:
-    found: list[str] = []
-
-    def walk(node) -> None:
-        for child in getattr(node, "children", {}).values():
-            if child.type == "bidi_component":
-                found.append(json.loads(child.proto.json)["html"])
-            elif child.type == "html" and "<style>" not in child.proto.body:
-                found.append(child.proto.body)
-            walk(child)
-
-    walk(at._tree)
-    return "\n".join(found)
-
-
-def said(at: AppTest) -> str:
-    assert not at.exception, [error.value for error in at.exception]
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", markup(at))).split())
+    return view(at, "incidents", **query)
 
 
 def press(at: AppTest, label: str) -> str:

@@ -1,8 +1,6 @@
 """The page Intake, its verbs and its routes: what failed stays with its reason, many sources are settled at once."""
 
-import html
 import json
-import re
 from pathlib import Path
 
 import pytest
@@ -14,8 +12,8 @@ from catalog.ingest import register
 from catalog.ingest.sources import ingest_sources
 from catalog.testing import sentences, write_jsonl
 from ui.intake import approve_many, intake_rows, propose_promotion, score_missing
+from ui.web.testing import APP, markup, said, view
 
-APP = Path(__file__).parents[2] / "ui" / "web" / "app.py"
 BODY = """
 sources:
   - {name: web, uri: web.jsonl, licence: MIT, licence_evidence: https://example.org/mit, owner: ana,
@@ -60,33 +58,7 @@ def at(home) -> AppTest:
 
 
 def visit(at: AppTest, /, **query) -> str:
-    at.run()
-    at.query_params.clear()
-    at.switch_page("views/intake.py")
-    for name, value in query.items():
-        at.query_params[name] = value
-    at.run()
-    return said(at)
-
-
-def markup(at: AppTest) -> str:
-    found: list[str] = []
-
-    def walk(node) -> None:
-        for child in getattr(node, "children", {}).values():
-            if child.type == "bidi_component":
-                found.append(json.loads(child.proto.json)["html"])
-            elif child.type == "html" and "<style>" not in child.proto.body:
-                found.append(child.proto.body)
-            walk(child)
-
-    walk(at._tree)
-    return "\n".join(found)
-
-
-def said(at: AppTest) -> str:
-    assert not at.exception, [error.value for error in at.exception]
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", markup(at))).split())
+    return view(at, "intake", **query)
 
 
 def press(at: AppTest, label: str) -> str:

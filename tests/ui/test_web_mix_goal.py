@@ -1,7 +1,5 @@
 """A goal in words on the page of a new mix: the draft fills the spec, says why, and is published or proposed."""
 
-import html
-import json
 import re
 import subprocess
 import sys
@@ -15,8 +13,8 @@ from agents import proposals
 from catalog import Catalog
 from catalog.mixes import find_mix
 from catalog.testing import sentences, write_jsonl
+from ui.web.testing import APP, markup, said, view
 
-APP = Path(__file__).parents[2] / "ui" / "web" / "app.py"
 GOAL = "maths-heavy 40 samples, commercial use, at most 2 epochs, no eval leaks"
 
 
@@ -45,33 +43,7 @@ def at(home, monkeypatch) -> AppTest:
 
 
 def visit(at: AppTest, **query) -> str:
-    at.run()
-    at.query_params.clear()
-    at.switch_page("views/mixes.py")
-    for name, value in query.items():
-        at.query_params[name] = value
-    at.run()
-    return said(at)
-
-
-def markup(at: AppTest) -> str:
-    found: list[str] = []
-
-    def walk(node) -> None:
-        for child in getattr(node, "children", {}).values():
-            if child.type == "bidi_component":
-                found.append(json.loads(child.proto.json)["html"])
-            elif child.type == "html" and "<style>" not in child.proto.body:
-                found.append(child.proto.body)
-            walk(child)
-
-    walk(at._tree)
-    return "\n".join(found)
-
-
-def said(at: AppTest) -> str:
-    assert not at.exception, [error.value for error in at.exception]
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", markup(at))).split())
+    return view(at, "mixes", **query)
 
 
 def drafted(at: AppTest, goal: str = GOAL) -> str:

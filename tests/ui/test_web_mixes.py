@@ -1,7 +1,5 @@
 """The page of mixes in Streamlit's own test runner: lock, history, trials, diff, code, live preview and what-if."""
 
-import html
-import json
 import re
 from pathlib import Path
 
@@ -16,8 +14,8 @@ from catalog.pull.ledger import Ledger
 from catalog.testing import sentences, write_jsonl
 from catalog.trials import add_trial
 from ui.web.queries.mixtures import tidy, written
+from ui.web.testing import APP, markup, said, view
 
-APP = Path(__file__).parents[2] / "ui" / "web" / "app.py"
 SPEC = """name: tried
 total: 30
 parts:
@@ -70,34 +68,7 @@ def at(home, monkeypatch) -> AppTest:
 
 
 def visit(at: AppTest, **query) -> str:
-    """Open the page with its state; returns all that it says."""
-    at.run()
-    at.query_params.clear()
-    at.switch_page("views/mixes.py")
-    for name, value in query.items():
-        at.query_params[name] = value
-    at.run()
-    return said(at)
-
-
-def markup(at: AppTest) -> str:
-    found: list[str] = []
-
-    def walk(node) -> None:
-        for child in getattr(node, "children", {}).values():
-            if child.type == "bidi_component":
-                found.append(json.loads(child.proto.json)["html"])
-            elif child.type == "html" and "<style>" not in child.proto.body:
-                found.append(child.proto.body)
-            walk(child)
-
-    walk(at._tree)
-    return "\n".join(found)
-
-
-def said(at: AppTest) -> str:
-    assert not at.exception, [error.value for error in at.exception]
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", markup(at))).split())
+    return view(at, "mixes", **query)
 
 
 def test_a_lock_shows_stages_orders_and_who_stands_for_it(at):

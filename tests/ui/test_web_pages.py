@@ -1,7 +1,5 @@
 """Every page of the web face in Streamlit's own test runner: an empty home, and a small real one."""
 
-import html
-import json
 import re
 from pathlib import Path
 
@@ -12,8 +10,8 @@ from streamlit.testing.v1 import AppTest
 from catalog import Catalog
 from catalog.testing import attach_columns, sentences, write_jsonl
 from flows import promote, score
+from ui.web.testing import APP, alerts, markup, said, view
 
-APP = Path(__file__).parents[2] / "ui" / "web" / "app.py"
 PAGES = ("home", "discover", "dataset", "grade", "flows", "sql", "mixes", "experiments", "intake", "incidents", "admin")
 TURN = {"role": "user", "content": "Add two and two"}
 EVIL = "<script>window.hacked = 1</script><img src=x onerror=alert(1)>"
@@ -73,47 +71,10 @@ def opened(home: Path, monkeypatch) -> AppTest:
     return AppTest.from_file(str(APP), default_timeout=120)
 
 
-def visit(app: AppTest, page: str, **query) -> str:
-    """Open a page with its state; returns all markup on it, unescaped to plain text."""
-    app.run()
-    app.query_params.clear()
-    app.switch_page(f"views/{page}.py")
-    for name, value in query.items():
-        app.query_params[name] = value
-    app.run()
-    return said(app)
-
-
-def markup(at: AppTest) -> str:
-    """Everything that st.html and the live component show."""
-    found: list[str] = []
-
-    def walk(node) -> None:
-        for child in getattr(node, "children", {}).values():
-            proto = getattr(child, "proto", None)
-            if child.type == "bidi_component":
-                found.append(json.loads(proto.json)["html"])
-            elif child.type == "html" and "<style>" not in proto.body:
-                found.append(proto.body)
-            walk(child)
-
-    walk(at._tree)
-    return "\n".join(found)
-
-
-def said(at: AppTest) -> str:
-    assert not at.exception, [error.value for error in at.exception]
-    return html.unescape(re.sub(r"<[^>]+>", " ", markup(at)))
-
-
-def alerts(at: AppTest) -> int:
-    return markup(at).count('role="alert"')
-
-
 @pytest.mark.parametrize("page", PAGES)
 def test_an_empty_home_says_what_to_do(page, tmp_path, monkeypatch):
     at = opened(tmp_path / "none", monkeypatch)
-    text = visit(at, page)
+    text = view(at, page)
     assert alerts(at) == 0
     assert "strata" in text
 
@@ -121,13 +82,13 @@ def test_an_empty_home_says_what_to_do(page, tmp_path, monkeypatch):
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_draws_a_real_home(home, monkeypatch, page):
     at = opened(home, monkeypatch)
-    visit(at, page)
+    view(at, page)
     assert alerts(at) == 0
 
 
 def test_home_shows_lanes_sizes_licences_and_what_ran(home, monkeypatch):
     at = opened(home, monkeypatch)
-    text = visit(at, "home")
+    text = view(at, "home")
     for words in (
         "L0 raw",
         "L4 organized",
@@ -144,7 +105,7 @@ def test_home_shows_lanes_sizes_licences_and_what_ran(home, monkeypatch):
 
 def test_home_facets_narrow_the_lanes_and_live_in_the_address(home, monkeypatch):
     at = opened(home, monkeypatch)
-    visit(at, "home")
+    view(at, "home")
     at.multiselect(key="in_kind").select("chat").run()
     assert "dataset?ref=chats" in markup(at)
     assert "dataset?ref=pairs" not in markup(at)
@@ -153,13 +114,13 @@ def test_home_facets_narrow_the_lanes_and_live_in_the_address(home, monkeypatch)
     at.text_input(key="in_q").set_value("crawled").run()
     assert "dataset?ref=web" in markup(at)
     assert "dataset?ref=chats" not in markup(at)
-    visit(at, "home", score="word_count", licence="MIT")
+    view(at, "home", score="word_count", licence="MIT")
     assert "dataset?ref=web-l1" in markup(at)
     assert "dataset?ref=sums" not in markup(at)
 
 
 def test_card_shows_licences_provenance_and_quarantine(home, monkeypatch):
-    text = visit(opened(home, monkeypatch), "dataset", ref="web")
+    text = view(opened(home, monkeypatch), "dataset", ref="web")
     for words in (
         "not verified",
         "crawled pages",
@@ -184,7 +145,7 @@ def test_card_shows_licences_provenance_and_quarantine(home, monkeypatch):
 )
 def test_samples_of_every_kind(home, monkeypatch, ref, words):
     at = opened(home, monkeypatch)
-    text = visit(at, "dataset", ref=ref, tab="samples")
+    text = view(at, "dataset", ref=ref, tab="samples")
     assert alerts(at) == 0
     for word in words:
         assert word in text
@@ -192,30 +153,30 @@ def test_samples_of_every_kind(home, monkeypatch, ref, words):
 
 def test_samples_filter_sort_page_and_say_why_a_row_was_dropped(home, monkeypatch):
     at = opened(home, monkeypatch)
-    text = visit(at, "dataset", ref="web", tab="samples", where="word_count >= 85", sort="word_count", order="up")
+    text = view(at, "dataset", ref="web", tab="samples", where="word_count >= 85", sort="word_count", order="up")
     assert re.search(r"1–\d+\s+of \d+ matching, 71 in all, by word_count", text)
-    assert "of 71" in visit(at, "dataset", ref="web", tab="samples", at="50")
+    assert "of 71" in view(at, "dataset", ref="web", tab="samples", at="50")
     assert "51–71" in said(at)
-    text = visit(at, "dataset", ref="web", tab="samples", where="verdict_web_l1 = 'few_words'")
+    text = view(at, "dataset", ref="web", tab="samples", where="verdict_web_l1 = 'few_words'")
     assert "dropped from web_l1: few_words" in text
     assert alerts(at) == 0
 
 
 def test_samples_refuse_a_filter_in_one_line_and_go_on(home, monkeypatch):
     at = opened(home, monkeypatch)
-    text = visit(at, "dataset", ref="web", tab="samples", where="bytes_utf8 > 3")
+    text = view(at, "dataset", ref="web", tab="samples", where="bytes_utf8 > 3")
     assert "do not cover every row" in text
-    assert "bytes_utf8" in visit(
+    assert "bytes_utf8" in view(
         at, "dataset", ref="web", tab="samples", where="bytes_utf8 > 3", missing="drop", show="bytes_utf8"
     )
     assert alerts(at) == 0
-    assert "did you mean word_count" in visit(at, "dataset", ref="web", tab="samples", where="word_cuont > 3")
+    assert "did you mean word_count" in view(at, "dataset", ref="web", tab="samples", where="word_cuont > 3")
     assert alerts(at) == 1
 
 
 def test_samples_search_by_words_and_trace(home, monkeypatch):
     at = opened(home, monkeypatch)
-    text = visit(at, "dataset", ref="web", tab="samples", q="Item 7 of series 2")
+    text = view(at, "dataset", ref="web", tab="samples", q="Item 7 of series 2")
     assert "best hits, by relevance" in text
     name = next(iter(Catalog.open(home).scan("web-l1", ["sample_id"], limit=1))).column(0)[0].as_py()
     row = (
@@ -223,14 +184,14 @@ def test_samples_search_by_words_and_trace(home, monkeypatch):
         .column("_rowid")[0]
         .as_py()
     )
-    text = visit(at, "dataset", ref="web-l1", tab="samples", row=str(row), trace=name)
+    text = view(at, "dataset", ref="web-l1", tab="samples", row=str(row), trace=name)
     for words in ("everywhere", "web-l1", "since v1", "blend@v2"):
         assert words in text
 
 
 def test_a_hostile_sample_stays_text(home, monkeypatch):
     at = opened(home, monkeypatch)
-    text = visit(at, "dataset", ref="web", tab="samples", q="window hacked")
+    text = view(at, "dataset", ref="web", tab="samples", q="window hacked")
     assert EVIL in text
     assert "<script" not in markup(at)
     assert "<img" not in markup(at)
@@ -238,7 +199,7 @@ def test_a_hostile_sample_stays_text(home, monkeypatch):
 
 def test_columns_show_distribution_coverage_length_recipe(home, monkeypatch):
     at = opened(home, monkeypatch)
-    text = visit(at, "dataset", ref="web", tab="columns", column="word_count")
+    text = view(at, "dataset", ref="web", tab="columns", column="word_count")
     for words in (
         "Distribution",
         "Coverage",
@@ -250,43 +211,43 @@ def test_columns_show_distribution_coverage_length_recipe(home, monkeypatch):
     ):
         assert words in text
     assert "<rect" in markup(at)
-    text = visit(at, "dataset", ref="web", tab="columns", column="bytes_utf8")
+    text = view(at, "dataset", ref="web", tab="columns", column="bytes_utf8")
     assert "not sampled" in text
-    assert "strata score pairs" in visit(at, "dataset", ref="pairs", tab="columns")
+    assert "strata score pairs" in view(at, "dataset", ref="pairs", tab="columns")
 
 
 def test_explore_counts_what_a_filter_keeps_and_shows_both_sides(home, monkeypatch):
     at = opened(home, monkeypatch)
-    text = visit(at, "dataset", ref="web", tab="explore", where="word_count >= 85", missing="drop")
+    text = view(at, "dataset", ref="web", tab="explore", where="word_count >= 85", missing="drop")
     kept = Catalog.open(home).explore("web", "word_count >= 85", missing="drop")
     assert f"{kept['kept']} of {kept['rows']}" in text and "nearest to word_count >= 85" in text
-    assert "rank correlation" in visit(at, "dataset", ref="web", tab="explore", **{"with": "word_count"})
-    assert "did you mean word_count" in visit(at, "dataset", ref="web", tab="explore", where="word_cuont > 3")
-    assert "Write a filter" in visit(at, "dataset", ref="chats", tab="explore", way="filter")
+    assert "rank correlation" in view(at, "dataset", ref="web", tab="explore", **{"with": "word_count"})
+    assert "did you mean word_count" in view(at, "dataset", ref="web", tab="explore", where="word_cuont > 3")
+    assert "Write a filter" in view(at, "dataset", ref="chats", tab="explore", way="filter")
 
 
 def test_clusters_show_the_axes_and_say_what_is_missing(home, monkeypatch):
     at = opened(home, monkeypatch)
-    text = visit(at, "dataset", ref="web", tab="clusters")
+    text = view(at, "dataset", ref="web", tab="clusters")
     assert "Quality, diversity, complexity" in text and "word_count" in text and "score minilm to know" in text
     assert "No clusters yet" in text and "strata score web kmeans" in text
-    assert "has no column embedding" in visit(at, "dataset", ref="web", tab="clusters", other="web-l1")
+    assert "has no column embedding" in view(at, "dataset", ref="web", tab="clusters", other="web-l1")
     cat = Catalog.open(home)
     rows = cat.resolve("chats").dataset.rows
     attach_columns(cat, "chats", {"cluster": pa.array([0] * rows, pa.int32())}, scorer="kmeans")
-    text = visit(at, "dataset", ref="chats", tab="clusters")
+    text = view(at, "dataset", ref="chats", tab="clusters")
     assert f"1 cluster of {rows} rows" in text and "100%" in text
 
 
 def test_versions_list_and_compare(home, monkeypatch):
-    text = visit(opened(home, monkeypatch), "dataset", ref="web", tab="versions")
+    text = view(opened(home, monkeypatch), "dataset", ref="web", tab="versions")
     for words in ("+9", "web@v1", "only in the newer", "licences"):
         assert words in text
 
 
 def test_lineage_draws_files_versions_and_mixes(home, monkeypatch):
     at = opened(home, monkeypatch)
-    text = visit(at, "dataset", ref="web-l1", tab="lineage")
+    text = view(at, "dataset", ref="web-l1", tab="lineage")
     for words in ("web.jsonl", "web@v2", "blend@v1", "promote"):
         assert words in text
     assert "go:mixes?mix=blend%40v1" in markup(at)
@@ -294,9 +255,9 @@ def test_lineage_draws_files_versions_and_mixes(home, monkeypatch):
 
 def test_an_unknown_dataset_and_a_broken_view_are_one_panel(home, monkeypatch):
     at = opened(home, monkeypatch)
-    assert "did you mean web" in visit(at, "dataset", ref="wbe")
+    assert "did you mean web" in view(at, "dataset", ref="wbe")
     monkeypatch.setattr("ui.web.tabs.card._about", lambda held: 1 / 0)
-    text = visit(at, "dataset", ref="web")
+    text = view(at, "dataset", ref="web")
     assert "This view could not be drawn" in text
     assert "ZeroDivisionError" in text
     assert "Traceback" not in text
@@ -304,7 +265,7 @@ def test_an_unknown_dataset_and_a_broken_view_are_one_panel(home, monkeypatch):
 
 def test_flows_plan_what_is_missing_and_name_the_command(home, monkeypatch):
     at = opened(home, monkeypatch)
-    text = visit(at, "flows", dataset="chats", scorer=["langid", "token_count"])
+    text = view(at, "flows", dataset="chats", scorer=["langid", "token_count"])
     for words in (
         "12",
         "done",
@@ -313,7 +274,7 @@ def test_flows_plan_what_is_missing_and_name_the_command(home, monkeypatch):
         "history",
     ):
         assert words in text
-    text = visit(at, "flows", dataset="web", scorer=["perplexity"])
+    text = view(at, "flows", dataset="web", scorer=["perplexity"])
     assert "needed by others" in text
     assert "works on chat, task" in text
     at.number_input(key="sample").set_value(10).run()
@@ -322,7 +283,7 @@ def test_flows_plan_what_is_missing_and_name_the_command(home, monkeypatch):
 
 def test_flows_form_follows_the_declaration(home, monkeypatch):
     at = opened(home, monkeypatch)
-    visit(at, "flows", dataset="web", scorer=["minhash"])
+    view(at, "flows", dataset="web", scorer=["minhash"])
     names = {box.label for box in at.number_input}
     assert {"threshold", "num perm"} <= names
     at.number_input(key="param_threshold").set_value(0.9).run()
@@ -331,7 +292,7 @@ def test_flows_form_follows_the_declaration(home, monkeypatch):
 
 def test_flows_start_runs_the_command_and_shows_it(home, monkeypatch):
     at = opened(home, monkeypatch)
-    visit(at, "flows", dataset="pairs", scorer=["text_length"])
+    view(at, "flows", dataset="pairs", scorer=["text_length"])
     at.selectbox(key="place").select("inline").run()
     at.button[0].click().run()
     import time
@@ -348,13 +309,13 @@ def test_flows_start_runs_the_command_and_shows_it(home, monkeypatch):
 
 def test_sql_runs_bounds_and_saves_a_selection(home, monkeypatch):
     at = opened(home, monkeypatch)
-    text = visit(at, "sql", q='SELECT language, count(*) AS rows FROM "web" GROUP BY 1', table="web")
+    text = view(at, "sql", q='SELECT language, count(*) AS rows FROM "web" GROUP BY 1', table="web")
     assert "complete" in text
     assert "word_count" in text
     assert at.dataframe[0].value["rows"].sum() == 71
-    text = visit(at, "sql", q="SELECT text FROM web, range(100)", limit="100")
+    text = view(at, "sql", q="SELECT text FROM web, range(100)", limit="100")
     assert "only the first 100 rows" in text
-    visit(at, "sql", q="SELECT * FROM web WHERE word_count > 80 LIMIT 5")
+    view(at, "sql", q="SELECT * FROM web WHERE word_count > 80 LIMIT 5")
     at.text_input(key="selection_name").set_value("long-pages").run()
     next(button for button in at.button if button.label == "Save").click().run()
     assert "Saved long-pages@v1" in said(at)
@@ -362,7 +323,7 @@ def test_sql_runs_bounds_and_saves_a_selection(home, monkeypatch):
 
 def test_select_chooses_by_a_method_and_shows_it_beside_random_and_rs2(home, monkeypatch):
     at = opened(home, monkeypatch)
-    assert "No selection of this dataset is saved" in visit(at, "dataset", ref="chats", tab="select")
+    assert "No selection of this dataset is saved" in view(at, "dataset", ref="chats", tab="select")
     at.text_input(key="choice_name").set_value("few-chats")
     at.selectbox(key="param_by").set_value("chars")
     at.selectbox(key="param_order").set_value("lowest")
@@ -375,20 +336,20 @@ def test_select_chooses_by_a_method_and_shows_it_beside_random_and_rs2(home, mon
 
 def test_sql_refuses_what_writes(home, monkeypatch):
     at = opened(home, monkeypatch)
-    visit(at, "sql", q="DROP TABLE web")
+    view(at, "sql", q="DROP TABLE web")
     assert alerts(at) == 1
 
 
 def test_mixes_show_lock_samples_diff_and_code(home, monkeypatch):
     at = opened(home, monkeypatch)
-    text = visit(at, "mixes", mix="blend@v1")
+    text = view(at, "mixes", mix="blend@v1")
     for words in ("web-l1@v1", "chats@v1", "unknown licences in", "unchecked against 1 eval", "Digests", "chairman"):
         assert words in text
-    assert "in the global order" in visit(at, "mixes", mix="blend@v1", tab="served")
-    text = visit(at, "mixes", mix="blend@v2", tab="diff")
+    assert "in the global order" in view(at, "mixes", mix="blend@v1", tab="served")
+    text = view(at, "mixes", mix="blend@v2", tab="diff")
     assert "removed" in text
     assert "Samples only in" in text
-    visit(at, "mixes", mix="blend", tab="train")
+    view(at, "mixes", mix="blend", tab="train")
     assert 'mix("blend@v2")' in at.code[0].value
 
 
@@ -400,7 +361,7 @@ def pressed(at: AppTest, label: str) -> None:
 
 def test_mixes_preview_and_publish_a_spec(home, monkeypatch):
     at = opened(home, monkeypatch)
-    visit(at, "mixes", mix="new")
+    view(at, "mixes", mix="new")
     at.text_area(key="mix_spec").set_value("name: fresh\nparts:\n  - {dataset: chats}").run()
     pressed(at, "Preview")
     assert re.search(r"samples\s+12\b", said(at))

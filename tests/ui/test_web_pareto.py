@@ -1,7 +1,5 @@
 """Two results in What if: the front of runs and of predictions, its table, and a point's weights in the spec and back."""
 
-import html
-import json
 import re
 from pathlib import Path
 
@@ -14,8 +12,8 @@ from catalog.testing import sentences, write_jsonl
 from catalog.trials import add_trial, trials_of
 from flows.mix_front import Aim, measured
 from ui.web.components.mix_pareto import NEXT, TAKEN, taken
+from ui.web.testing import APP, markup, said, view
 
-APP = Path(__file__).parents[2] / "ui" / "web" / "app.py"
 SPEC = """name: tried
 total: 30
 parts:
@@ -59,33 +57,7 @@ def at(home, monkeypatch) -> AppTest:
 
 
 def visit(at: AppTest, **query) -> str:
-    at.run()
-    at.query_params.clear()
-    at.switch_page("views/mixes.py")
-    for name, value in {"mix": "new", "view": "weights", "aim": "two", **query}.items():
-        at.query_params[name] = value
-    at.run()
-    return said(at)
-
-
-def markup(at: AppTest) -> str:
-    found: list[str] = []
-
-    def walk(node) -> None:
-        for child in getattr(node, "children", {}).values():
-            if child.type == "bidi_component":
-                found.append(json.loads(child.proto.json)["html"])
-            elif child.type == "html" and "<style>" not in child.proto.body:
-                found.append(child.proto.body)
-            walk(child)
-
-    walk(at._tree)
-    return "\n".join(found)
-
-
-def said(at: AppTest) -> str:
-    assert not at.exception, [error.value for error in at.exception]
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", markup(at))).split())
+    return view(at, "mixes", **{"mix": "new", "view": "weights", "aim": "two", **query})
 
 
 def test_the_front_of_the_runs_and_the_table_beside_it(at):

@@ -1,7 +1,6 @@
 """One sample: sides compared word by word, changes to the parent, formulas and nothing else drawn, and why it is here."""
 
 import html
-import json
 import re
 from pathlib import Path
 
@@ -12,8 +11,8 @@ from catalog import Catalog
 from catalog.testing import sentences, write_jsonl
 from flows import promote, score
 from ui.web.components import maths, words
+from ui.web.testing import APP, markup, view
 
-APP = Path(__file__).parents[2] / "ui" / "web" / "app.py"
 EVIL = "<script>window.hacked = 1</script>"
 
 
@@ -55,26 +54,8 @@ def visit(home: Path, monkeypatch, **query) -> tuple[str, str, AppTest]:
     """Markup, words and the page of the samples tab."""
     monkeypatch.setenv("STRATA_HOME", str(home))
     at = AppTest.from_file(str(APP), default_timeout=120)
-    at.run()
-    at.switch_page("views/dataset.py")
-    for name, value in {"tab": "samples", **query}.items():
-        at.query_params[name] = value
-    at.run()
-    assert not at.exception, [error.value for error in at.exception]
-    found: list[str] = []
-
-    def walk(node) -> None:
-        for child in getattr(node, "children", {}).values():
-            proto = getattr(child, "proto", None)
-            if child.type == "bidi_component":
-                found.append(json.loads(proto.json).get("html", ""))
-            elif child.type == "html" and "<style>" not in proto.body:
-                found.append(proto.body)
-            walk(child)
-
-    walk(at._tree)
-    made = "\n".join(found)
-    return made, html.unescape(re.sub(r"<[^>]+>", " ", made)), at
+    text = view(at, "dataset", **{"tab": "samples", **query})
+    return markup(at), text, at
 
 
 def test_sides_of_a_preference_have_their_own_words_marked(home, monkeypatch):

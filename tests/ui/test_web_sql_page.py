@@ -1,10 +1,7 @@
 """The SQL page: kept queries, charts, files, schema search, and queries that become selections."""
 
-import html
 import io
 import json
-import re
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -16,8 +13,8 @@ from catalog.queries import save_query, saved_queries
 from catalog.selections import find_selection
 from catalog.testing import append_texts, sentences, text_dataset
 from ui.web.charts import result as chart
+from ui.web.testing import APP, alerts, markup, said
 
-APP = Path(__file__).parents[2] / "ui" / "web" / "app.py"
 BY_SOURCE = "SELECT source, count(*) AS rows FROM web GROUP BY 1"
 
 
@@ -45,30 +42,6 @@ def visit(app: AppTest, **query) -> str:
         app.query_params[name] = value
     app.run()
     return said(app)
-
-
-def markup(at: AppTest) -> str:
-    found: list[str] = []
-
-    def walk(node) -> None:
-        for child in getattr(node, "children", {}).values():
-            if child.type == "bidi_component":
-                found.append(json.loads(child.proto.json)["html"])
-            elif child.type == "html" and "<style>" not in child.proto.body:
-                found.append(child.proto.body)
-            walk(child)
-
-    walk(at._tree)
-    return "\n".join(found)
-
-
-def said(at: AppTest) -> str:
-    assert not at.exception, [error.value for error in at.exception]
-    return html.unescape(re.sub(r"<[^>]+>", " ", markup(at)))
-
-
-def alerts(at: AppTest) -> int:
-    return markup(at).count('role="alert"')
 
 
 def test_a_kept_query_opens_runs_and_is_kept_anew(at, stock):
