@@ -27,6 +27,17 @@ def _own_home(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.fixture(autouse=True)
+def _stays_itself(monkeypatch):
+    """No test becomes another program: pytest's process would be gone, and its worker's pipes held by a server."""
+
+    def refused(path, argv, *env):
+        raise AssertionError(f"a test would have replaced its own process by {' '.join(map(str, argv))}")
+
+    for name in ("execv", "execve", "execvp", "execvpe"):
+        monkeypatch.setattr(os, name, refused)
+
+
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory) -> Path:
     """A SQLite store with the schema in place, to copy instead of migrating for every test."""

@@ -44,6 +44,8 @@ UNRUN = {
         "strata score web minilm": "embeds 499 pages: a minute on a CPU",
         "strata search web --like": "needs the embeddings of the line above",
     },
+    "operations.md": {"strata ui --host": "becomes the page's server, which runs until it is stopped"},
+    "judge.md": {"strata endpoint cancel 1f3a9c2e": "the batch is the reader's own"},
     "proposals.md": {"strata ask": "needs a language model"},
     "text.md": {
         "strata score generations toxicity": "needs a classifier of toxicity",
@@ -101,13 +103,26 @@ def _block(page: str, start: int, kind: str, body: list[str]) -> list[Item]:
     if kind in ("python", "yaml", "toml"):
         return [Item(page, start + 1, kind, "\n".join(body) + "\n")]
     found: list[Item] = []
-    for number, line in enumerate(body, start + 1):
+    for number, line in _joined(body, start + 1):
         if kind == "console" and not line.startswith("$ "):
             found[-1].shown.append(line)
         elif kind in ("bash", "console") and line.strip():
             found.append(Item(page, number, kind, line.removeprefix("$ ")))
         elif not kind:
             assert not re.match(r"(\$ )?strata ", line), f"{page}:{number}: commands belong in bash or console blocks"
+    return found
+
+
+def _joined(body: list[str], first: int) -> list[tuple[int, str]]:
+    """Lines with their numbers; one that ends in a backslash goes on in the next."""
+    found: list[tuple[int, str]] = []
+    open_line = False
+    for number, line in enumerate(body, first):
+        if open_line:
+            found[-1] = (found[-1][0], found[-1][1].removesuffix("\\") + line.strip())
+        else:
+            found.append((number, line))
+        open_line = line.endswith("\\")
     return found
 
 
