@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from agents.asking import both_or_none
+from agents.asking import asker
 from agents.catalog_cards import Card, Embed, cards_of, index_of
+from agents.discover_model import PURPOSE, judged, rewritten
 from agents.need import Need, read_need, topic_of
 from agents.need_checks import Check, checks_of, fit
 from catalog.access import check
@@ -49,13 +50,15 @@ def discover(
 ) -> dict[str, Any]:
     """{"need", "asked", "datasets": [...], "gaps": [...], "notes": [...]}, best dataset first.
 
-    mode: hybrid, vector, text. among: names of the datasets that are searched, all if not given. endpoint, budget: both or none; a language model then words further queries and judges the
-    first candidates. embed: texts -> vectors, instead of the bundled MiniLM.
+    mode: hybrid, vector, text. among: names of the datasets that are searched, all if not given. endpoint, budget: both
+    or none; a language model then words further queries and judges the first candidates. embed: texts -> vectors, instead
+    of the bundled MiniLM.
     """
     check(cat, "read", "datasets")
-    _options(top, mode, endpoint, budget)
+    _options(top, mode)
     asked = read_need(need)
-    helper, notes = _helper(cat, endpoint, budget)
+    helper = asker(cat, endpoint, budget, PURPOSE)
+    notes = [OFF] if helper is None else []
     every = cards_of(cat)
     cards = [card for card in every if among is None or card.dataset.name in among]
     known = {card.dataset.id for card in every}
@@ -69,7 +72,7 @@ def discover(
         notes.append(f"searched by words alone: {error}")
     queries = [asked.words or asked.text]
     if helper is not None:
-        queries += helper.rewrite(asked.text)
+        queries += rewritten(helper, asked.text)
     words, meaning = _searched(index, queries, mode, embed)
     checks = [checks_of(asked, card) for card in cards]
     lists = [*words, *meaning, *([np.array([fit(held) for held in checks])] if any(checks) else [])]
@@ -80,9 +83,9 @@ def discover(
     verdicts: dict[int, dict[str, Any]] = {}
     if helper is not None and cards:
         first = best(scores, max(top, JUDGED))
-        verdicts = helper.judge(asked.text, {at: _facts(cards[at], checks[at]) for at in first})
-        judged = np.array([verdicts[at]["fit"] if at in verdicts else 0.0 for at in range(len(cards))])
-        scores = scores + fuse([judged])
+        verdicts = judged(helper, asked.text, {at: _facts(cards[at], checks[at]) for at in first})
+        grades = np.array([verdicts[at]["fit"] if at in verdicts else 0.0 for at in range(len(cards))])
+        scores = scores + fuse([grades])
     order = best(scores, top)
     shown = [
         _shown(cat, asked, cards[at], index, at, checks[at], (words, meaning), float(scores[at]), verdicts.get(at))
@@ -94,24 +97,15 @@ def discover(
         "searched": len(cards),
         "datasets": shown,
         "gaps": _gaps(asked, cards, checks, index, words, meaning) if cards or not every else [NONE_LEFT],
-        "notes": notes + (helper.notes if helper is not None else []),
+        "notes": notes + (helper.said() if helper is not None else []),
     }
 
 
-def _options(top: int, mode: str, endpoint: str | None, budget: str | None) -> None:
+def _options(top: int, mode: str) -> None:
     if not 1 <= top <= 1000:
         raise BadInput(f"top must be 1 to 1,000, not {top}")
     if mode not in MODES:
         raise BadInput(f"mode {mode!r} is not one of {', '.join(MODES)}")
-    both_or_none(endpoint, budget)
-
-
-def _helper(cat: Catalog, endpoint: str | None, budget: str | None) -> tuple[Any, list[str]]:
-    if endpoint is None or budget is None:
-        return None, [OFF]
-    from agents.discover_model import Helper
-
-    return Helper(cat, endpoint, budget), []
 
 
 def _quick() -> Embed:
