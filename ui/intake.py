@@ -138,7 +138,7 @@ def propose_promotion(cat: Catalog, names: Sequence[str]) -> list[dict[str, Any]
     """A proposal for each source to become L1, with the effect of its dry run; one that is refused says why."""
     from agents.proposals import proposals, propose
 
-    open_ = {held.args.get("ref"): held for held in proposals(cat, "open") if held.verb == "promote"}
+    open_ = {held.args.get("ref"): held for held in proposals(cat, "open", of="promote")}
     made = []
     for name in names:
         try:

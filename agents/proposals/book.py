@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from sqlalchemy import update
-from sqlmodel import func, select
+from sqlalchemy import ColumnElement, update
+from sqlmodel import Session, col, func, select
 
 from agents.proposals.verbs import parsed, verb
 from catalog.access import check
@@ -62,19 +62,34 @@ def propose(
     return _saved(cat, made)
 
 
-def proposals(cat: Catalog, status: str | None = None, limit: int = 200) -> list[Proposal]:
-    """Proposals, newest first; "open" also means those that failed or were interrupted and wait again."""
+def proposals(cat: Catalog, status: str | None = None, limit: int = 200, *, of: str | None = None) -> list[Proposal]:
+    """Proposals, newest first; "open" also means those that failed or were interrupted and wait again. of: a verb."""
     check(cat, "read", "proposals")
+    query = select(Proposal).order_by(col(Proposal.created).desc()).limit(limit)
+    if of is not None:
+        query = query.where(Proposal.verb == of)
     with cat.session() as session:
-        held = session.exec(select(Proposal).order_by(Proposal.created.desc())).all()  # type: ignore[attr-defined]
-    told = [_settled(cat, item) for item in held]
-    wanted = OPEN if status == "open" else (status,)
-    return [item for item in told if status is None or item.status in wanted][:limit]
+        held = session.exec(query if status is None else query.where(stands(session, status))).all()
+    return [_settled(item) for item in held]
 
 
 def waiting(cat: Catalog) -> int:
     """How many wait for a person."""
-    return len(proposals(cat, "open", limit=MOST_OPEN))
+    check(cat, "read", "proposals")
+    with cat.session() as session:
+        return session.exec(select(func.count()).select_from(Proposal).where(stands(session, "open"))).one()
+
+
+def stands(session: Session, status: str) -> ColumnElement[bool]:
+    """Condition of the proposals that stand so by now: one whose approver's process is gone is still stored as "applying"."""
+    running = select(Proposal.id, Proposal.host, Proposal.pid, Proposal.process_start).where(
+        Proposal.status == "applying"
+    )
+    gone = [one for one, *process in session.exec(running) if not alive(*process)]
+    stored = col(Proposal.status).in_(OPEN if status == "open" else (status,))
+    if status == "applying":
+        return stored & col(Proposal.id).not_in(gone)
+    return stored | col(Proposal.id).in_(gone) if status in ("open", "interrupted") else stored
 
 
 def find(cat: Catalog, given: str) -> Proposal:
@@ -90,7 +105,7 @@ def find(cat: Catalog, given: str) -> Proposal:
         raise NotFound(
             "proposal", given, [], "several begin so; give more digits" if held else "see `strata proposals list`"
         )
-    return _settled(cat, held[0])
+    return _settled(held[0])
 
 
 def edit(cat: Catalog, given: str, args: dict[str, Any], note: str = "") -> Proposal:
@@ -196,7 +211,7 @@ def _saved(cat: Catalog, made: Proposal) -> Proposal:
     return made
 
 
-def _settled(cat: Catalog, held: Proposal) -> Proposal:
+def _settled(held: Proposal) -> Proposal:
     """As it is now: one whose approver's process is gone is interrupted, and waits for a person again."""
     if held.status == "applying" and not alive(held.host, held.pid, held.process_start):
         held.status = "interrupted"

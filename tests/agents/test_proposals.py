@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
 import threading
 
 import pytest
+from sqlalchemy import event
 
 from agents.hands import as_agent
-from agents.proposals import approve, edit, find, proposals, propose, reject, verbs
+from agents.proposals import approve, edit, find, proposals, propose, reject, verbs, waiting
 from catalog import Catalog
 from catalog.errors import BadInput, Busy, NotFound, Refused
+from catalog.meta.proposals import Proposal
+from catalog.store.publish import process_start
 from catalog.testing import sentences, text_dataset
 
 
@@ -228,3 +232,37 @@ def test_a_killed_approval_is_interrupted_and_done_once(web, moment, tmp_path):
     assert find(web, made.id).status == "interrupted" and [item.id for item in proposals(web, "open")] == [made.id]
     assert approve(web, made.id).status == "done"
     assert web.resolve("web").dataset.head == 3
+
+
+def test_what_is_not_asked_for_is_not_loaded(web):
+    made = propose(web, "tag", EXAMPLES["tag"])
+    old = [Proposal(verb="retract", args={}, status="done", actor="old", created=f"2025-01-01T00:00:{at % 60:02d}")
+           for at in range(300)]  # fmt: skip
+    late = Proposal(verb="retract", args={}, actor="old", created="2025-02-01")
+    with web.session() as session:
+        session.add_all([*old, late])
+        session.commit()
+    loaded: list[str] = []
+    listen = (Proposal, "load", lambda held, _: loaded.append(held.id))
+    event.listen(*listen)
+    try:
+        assert waiting(web) == 2 and not loaded
+        assert [held.id for held in proposals(web, "open")] == [made.id, late.id] == loaded
+        assert [held.id for held in proposals(web, "open", limit=1, of="retract")] == [late.id]
+        assert len(proposals(web, "done", limit=7)) == 7 and len(proposals(web, limit=5)) == 5
+        assert proposals(web, "nonsense") == [] and len(loaded) == 2 + 1 + 7 + 5
+    finally:
+        event.remove(*listen)
+
+
+def test_an_approval_counts_as_running_while_its_process_lives(web):
+    here = {"host": socket.gethostname(), "pid": os.getpid(), "process_start": process_start(os.getpid())}
+    alive = Proposal(verb="tag", args={}, actor="a", status="applying", **here)
+    dead = Proposal(verb="tag", args={}, actor="a", status="applying", **(here | {"process_start": "long ago"}))
+    with web.session() as session:
+        session.add_all([alive, dead])
+        session.commit()
+        ids = {alive.id: "applying", dead.id: "interrupted"}
+    assert {held.id: held.status for held in proposals(web)} == ids and waiting(web) == 1
+    for status, wanted in (("applying", "applying"), ("interrupted", "interrupted"), ("open", "interrupted")):
+        assert [ids[held.id] for held in proposals(web, status)] == [wanted], status

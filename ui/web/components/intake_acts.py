@@ -156,7 +156,7 @@ def waiting(cat: Catalog, begin: Callable[[Sequence[str], str], None]) -> None:
     if refused:
         lines = [h("li", h("b", one["source"]), f": {one['why']}") for one in refused]
         shell.show(shell.note(h("div", "Not proposed:", h("ul", lines, style="margin:2px 0 0")), "warn"))
-    held = [one for one in proposals(cat, "open") if one.verb == "promote" and one.args.get("to") == "L1"]
+    held = [one for one in proposals(cat, "open", of="promote") if one.args.get("to") == "L1"]
     if not held:
         return
     lines = [_waiting(one) for one in held]

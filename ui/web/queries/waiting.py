@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlmodel import Session, col, func, select
 
-from agents.proposals.book import OPEN
+from agents.proposals.book import stands
 from catalog import Catalog
 from catalog.evals import CHECK, stamp
 from catalog.meta.intake import Intake
@@ -73,9 +73,7 @@ def waiting(cat: Catalog, cards: Sequence[Card]) -> list[Wait]:
 
 
 def _proposals(session: Session, cards: Sequence[Card]) -> Wait | None:
-    query = (
-        select(Proposal.id, Proposal.title).where(col(Proposal.status).in_(OPEN)).order_by(col(Proposal.created).desc())
-    )
+    query = select(Proposal.id, Proposal.title).where(stands(session, "open")).order_by(col(Proposal.created).desc())
     count, rows = _some(session, query)
     one = {"proposal": rows[0][0]} if count == 1 else {"tab": "proposals"}
     return _wait("proposed change", count, [title for _, title in rows], "assistant", one, "accent")

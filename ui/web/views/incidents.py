@@ -154,8 +154,7 @@ def show_receipt(cat: Catalog, run: str) -> None:
 
 def past(cat: Catalog) -> None:
     """What waits for a decision, and what was taken out."""
-    open_ = [one for one in proposals(cat, "open") if one.verb == "retract"]
-    if open_:
+    if open_ := proposals(cat, "open", of="retract"):
         live(incident.waiting(open_), "incident_open")
     held = receipts(cat)
     if held:
