@@ -141,11 +141,7 @@ def select_apply(cat: Catalog, args: Select) -> dict[str, Any]:
 
 def promote_effect(cat: Catalog, args: Promote) -> dict[str, Any]:
     """The waterfall of a dry run; refused with every missing item named."""
-    from flows import promote
-
-    _no_file(args.recipe)
-    report = plain(promote(cat, args.ref, args.to, recipe=args.recipe, variables=args.variables, where=args.where, selection=args.select,
-                           name=args.name, dry_run=True))  # fmt: skip
+    report = _promoted(cat, args, dry_run=True)
     if report["missing"]:
         raise Refused(f"{args.ref} may not enter {args.to}: {'; '.join(map(str, report['missing']))}",
                       missing=report["missing"])  # fmt: skip
@@ -161,22 +157,18 @@ def promote_effect(cat: Catalog, args: Promote) -> dict[str, Any]:
 
 
 def promote_apply(cat: Catalog, args: Promote) -> dict[str, Any]:
+    """Do it; says of how many rows, and of their weight, so many were kept."""
+    report = _promoted(cat, args)
+    fall = report["waterfall"]
+    return {"dataset": report["target"], "kept": fall["kept"], "total": fall["total"], "unchanged": report["unchanged"]}
+
+
+def _promoted(cat: Catalog, args: Promote, dry_run: bool = False) -> dict[str, Any]:
     from flows import promote
 
     _no_file(args.recipe)
-    report = plain(
-        promote(
-            cat,
-            args.ref,
-            args.to,
-            recipe=args.recipe,
-            variables=args.variables,
-            where=args.where,
-            selection=args.select,
-            name=args.name,
-        )
-    )
-    return {"dataset": report["target"], "kept": report["waterfall"]["kept"], "unchanged": report["unchanged"]}
+    given = {"recipe": args.recipe, "variables": args.variables, "where": args.where, "selection": args.select}
+    return plain(promote(cat, args.ref, args.to, name=args.name, dry_run=dry_run, **given))
 
 
 def _no_file(recipe: Any) -> None:

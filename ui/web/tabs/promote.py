@@ -8,10 +8,10 @@ import streamlit as st
 import yaml
 
 from agents.proposals import propose
-from agents.proposals.rows import Promote, promote_effect
+from agents.proposals.rows import Promote, promote_apply, promote_effect
 from catalog import Catalog
 from catalog.catalog import Resolved
-from catalog.errors import Refused, StrataError
+from catalog.errors import StrataError
 from catalog.refs import parse_ref
 from catalog.schema import TIERS
 from catalog.selections import selections
@@ -91,7 +91,7 @@ def _looked(cat: Catalog, found: Resolved, given: dict[str, Any]) -> tuple[dict[
     """The dry run; or what it lacks, with the way to it."""
     try:
         return _effect(cat, str(cat.settings.home), found.dataset.lance_version, given), None
-    except (Refused, StrataError) as error:
+    except StrataError as error:
         needs = [step.scorer for step in _missing(cat, found, given)]
         asked = url("flows", dataset=found.dataset.name) + "".join(f"&scorer={name}" for name in needs)
         way = (
@@ -144,19 +144,14 @@ def _acts(cat: Catalog, found: Resolved, given: dict[str, Any], whole: bool) -> 
 
 
 def _here(cat: Catalog, given: dict[str, Any]) -> None:
-    from flows import promote
-
-    asked = Promote(**given)
     try:
         with st.spinner("promoting …"):
-            report = promote(cat, asked.ref, asked.to, recipe=asked.recipe, variables=asked.variables, where=asked.where,
-                             selection=asked.select, name=asked.name)  # fmt: skip
+            done = promote_apply(cat, Promote(**given))
     except StrataError as error:
         st.session_state["promoted"] = shell.refusal(error)
         return
-    kept, total = report.waterfall.kept[0], report.waterfall.total[0]
-    made = h("a", report.target, cls="sx-link", **link("dataset", ref=report.target))
-    said = "is up to date" if report.unchanged else f"keeps {count(kept)} of {count(total)} rows"
+    made = h("a", done["dataset"], cls="sx-link", **link("dataset", ref=done["dataset"]))
+    said = "is up to date" if done["unchanged"] else f"keeps {count(done['kept'][0])} of {count(done['total'][0])} rows"
     st.session_state["promoted"] = shell.note(h("span", made, f" {said}."), "ok")
 
 
