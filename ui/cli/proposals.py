@@ -142,6 +142,8 @@ def reject(
 
 
 def _shown(held: Any) -> None:
+    from agents.proposals import OPEN
+
     effect = held.effect
     facts({
         "proposal": held.id[:12], "asks": f"{held.verb} {held.args}", "effect": effect.get("summary"), "status": held.status,
@@ -154,5 +156,5 @@ def _shown(held: Any) -> None:
         print(f"  because {reason['text']}{cited}")
     for line in effect.get("warnings", []):
         print(f"  warning: {line}")
-    if held.status in ("open", "failed", "interrupted"):
+    if held.status in OPEN:
         note(f"approve: strata proposals approve {held.id[:8]} --seen {held.seen[:8]}")

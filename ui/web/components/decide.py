@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import orjson
 import streamlit as st
 
@@ -32,8 +34,7 @@ def book(cat: Catalog) -> None:
         one = find(cat, chosen)
         told(one.id)
         shell.show(proposal.shown(one))
-        if one.status in ("open", "failed", "interrupted"):
-            answers(cat, one)
+        answers(cat, one)
 
 
 def told(key: str) -> None:
@@ -43,20 +44,27 @@ def told(key: str) -> None:
         shell.show(said)
 
 
-def answers(cat: Catalog, held: Proposal) -> None:
-    """Approve, reject, edit. What is approved is what is shown here: its digest goes with the answer."""
-    from agents.proposals import approve, reject
+def answers(
+    cat: Catalog, held: Proposal, after: Callable[[Proposal], None] | None = None, *, editable: bool = True
+) -> None:
+    """Approve, reject, edit; nothing where it is decided. What is approved is what is shown here: its digest goes with it.
 
-    why = st.text_input("Note", key=f"why_{held.id}", placeholder="why; kept with the decision")
+    after: what an approval leads to, in place of a line that it is done."""
+    from agents.proposals import OPEN, approve, reject
+
+    if held.status not in OPEN:
+        return
+    why = st.text_input("Note", key=f"why_{held.id}", placeholder="why; kept with the decision").strip()
     yes, no, _ = st.columns([0.7, 0.7, 2.6], gap="small")
     label = "Approve again" if held.status == "interrupted" else "Approve"
     if yes.button(label, type="primary", key=f"yes_{held.id}", width="stretch", **shell.writes()):
         with st.spinner("doing it …"):
-            _answer(held, lambda: approve(cat, held.id, seen=held.seen, note=why), "Done.")
+            _answer(held, lambda: approve(cat, held.id, seen=held.seen, note=why), "Done.", after)
     if no.button("Reject", key=f"no_{held.id}", width="stretch", **shell.writes()):
         _answer(held, lambda: reject(cat, held.id, why), "Rejected; it stays in the book.")
-    with st.expander("Edit the arguments"):
-        _edit(cat, held, why)
+    if editable:
+        with st.expander("Edit the arguments"):
+            _edit(cat, held, why)
 
 
 def _edit(cat: Catalog, held: Proposal, why: str) -> None:
@@ -79,11 +87,17 @@ def _edit(cat: Catalog, held: Proposal, why: str) -> None:
         _answer(held, change, "Edited; the effect is new, look at it before you approve.")
 
 
-def _answer(held: Proposal, act, said: str) -> None:
+def _answer(
+    held: Proposal, act: Callable[[], Proposal], said: str, after: Callable[[Proposal], None] | None = None
+) -> None:
     """Do it, and show what it led to on the page as it then is; a refusal is shown there too."""
     try:
-        act()
-        st.session_state[f"decided_{held.id}"] = shell.note(said, "ok")
+        made = act()
     except StrataError as error:
         st.session_state[f"decided_{held.id}"] = shell.refusal(error)
+    else:
+        if after is not None:
+            after(made)
+        else:
+            st.session_state[f"decided_{held.id}"] = shell.note(said, "ok")
     st.rerun()

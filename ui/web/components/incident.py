@@ -9,9 +9,8 @@ from ui.web.components import reach
 from ui.web.components.figures import ago, count, plural, share
 from ui.web.components.markup import Markup, act, h, link
 from ui.web.components.parts import caps, chip, joined, table
+from ui.web.components.proposal import TONES
 from ui.web.components.shell import note
-
-STATES = {"open": "warn", "failed": "bad", "interrupted": "bad", "done": "ok", "rejected": "", "applying": "accent"}
 
 
 def found(held: Mapping[str, Any], picked: Sequence[str], *, wide: bool, far: bool) -> Markup:
@@ -134,7 +133,7 @@ def _candidates(held: Mapping[str, Any], picked: Sequence[str]) -> Markup:
 def proposal(held: Any, tiers: Mapping[str, str]) -> Markup:
     """A proposed takedown, what it would do as it was shown, and who decided."""
     effect = held.effect
-    words = [chip(held.status, STATES.get(held.status, "")), f"asked for by {held.actor}, {ago(held.created)}"]
+    words = [chip(held.status, TONES.get(held.status, "")), f"asked for by {held.actor}, {ago(held.created)}"]
     if held.agent:
         words.append(f"through the agent {held.agent}")
     if held.decided_by:

@@ -7,12 +7,14 @@ from typing import Any
 
 import streamlit as st
 
-from agents.proposals import approve, find, proposals, propose, reject
+from agents.proposals import find, proposals, propose
 from catalog import Catalog
 from catalog.errors import BadInput
 from catalog.incidents import locate
+from catalog.meta.proposals import Proposal
 from catalog.receipts import receipt, receipts
 from ui.web.components import address, incident, reach, shell
+from ui.web.components.decide import answers, told
 from ui.web.components.figures import count, plural
 from ui.web.components.markup import h, link, live
 from ui.web.queries.mixtures import heads
@@ -121,20 +123,14 @@ def decide(cat: Catalog, given: str) -> None:
     if held.status == "done":
         live(h("a", "Open the receipt", cls="sx-step", **link("incidents", receipt=held.result["run"])), "done")
         return
-    if held.status not in ("open", "failed", "interrupted"):
-        return
-    words, yes, no = st.columns([2.6, 1, 1], gap="small", vertical_alignment="bottom")
-    note = words.text_input("Note", key="incident_note", placeholder="kept with the decision")
-    said = yes.button("Approve", type="primary", width="stretch", key="incident_yes", **shell.writes())
-    if no.button("Reject", width="stretch", key="incident_no", **shell.writes()):
-        reject(cat, held.id, note.strip())
-        st.rerun()
-    if said:  # after both buttons are drawn: what is refused can still be rejected
-        with st.spinner("taking the samples out …"):
-            made = approve(cat, held.id, seen=held.seen, note=note.strip())
-        address.put(receipt=made.result["run"], proposal=None, q=None, ids=None)
-        st.session_state.pop("incident_text", None)
-        st.rerun()
+    told(held.id)
+    answers(cat, held, opened, editable=False)
+
+
+def opened(done: Proposal) -> None:
+    """A takedown that was carried out shows its receipt."""
+    address.put(receipt=done.result["run"], proposal=None, q=None, ids=None)
+    st.session_state.pop("incident_text", None)
 
 
 def show_receipt(cat: Catalog, run: str) -> None:
