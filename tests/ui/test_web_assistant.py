@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from agents.hands import as_agent
-from agents.proposals import approve, find, proposals, propose
+from agents.proposals import approve, edit, find, proposals, propose
 from catalog import Catalog
 from catalog.testing import sentences, text_dataset
 from flows.endpoints import account
@@ -76,6 +76,17 @@ def test_what_was_edited_meanwhile_is_not_approved(web):
     text_dataset(web, Path(web.settings.home), "web", sentences(5, seed=4))
     press(app, "Approve")
     assert find(web, made.id).status == "open" and "has changed since this was shown" in text_of(app)
+    press(app, "Approve")
+    assert find(web, made.id).status == "done"
+
+
+def test_other_arguments_than_those_shown_are_not_approved(web):
+    made = propose(web, "select", {"name": "s", "source": "web", "where": "chars > 10"})
+    app = opened(proposal=made.id)
+    edit(web, made.id, {"name": "s", "source": "web", "where": "chars > 11"})
+    press(app, "Approve")
+    assert find(web, made.id).status == "open" and "was edited since you looked at it" in text_of(app)
+    assert "chars > 11" in text_of(app)
     press(app, "Approve")
     assert find(web, made.id).status == "done"
 

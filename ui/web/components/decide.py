@@ -54,12 +54,16 @@ def answers(
 
     if held.status not in OPEN:
         return
+    seen = st.session_state.get(
+        f"shown_{held.id}", held.seen
+    )  # as it was when the button was drawn that is pressed now
+    st.session_state[f"shown_{held.id}"] = held.seen
     why = st.text_input("Note", key=f"why_{held.id}", placeholder="why; kept with the decision").strip()
     yes, no, _ = st.columns([0.7, 0.7, 2.6], gap="small")
     label = "Approve again" if held.status == "interrupted" else "Approve"
     if yes.button(label, type="primary", key=f"yes_{held.id}", width="stretch", **shell.writes()):
         with st.spinner("doing it …"):
-            _answer(held, lambda: approve(cat, held.id, seen=held.seen, note=why), "Done.", after)
+            _answer(held, lambda: approve(cat, held.id, seen=seen, note=why), "Done.", after)
     if no.button("Reject", key=f"no_{held.id}", width="stretch", **shell.writes()):
         _answer(held, lambda: reject(cat, held.id, why), "Rejected; it stays in the book.")
     if editable:
