@@ -253,10 +253,9 @@ def test_each_resource_and_prompt(served):
     asyncio.run(read())
 
 
+@pytest.mark.parametrize("served", ["http"], indirect=True, scope="module")  # stdio acts as whoever started it
 def test_over_http_the_token_decides_and_its_end_is_at_once(served):
-    way, cat, _, _, url = served
-    if way == "stdio":
-        pytest.skip("stdio acts as whoever started it")
+    _, cat, _, _, url = served
     reader, robot = create(cat, "rea", "read"), create(cat, "pro", "propose")
 
     async def call(secret: str, *calls: tuple[str, dict[str, Any]]) -> list[Any]:
