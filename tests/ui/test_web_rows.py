@@ -1,10 +1,14 @@
 """Paging, sorting and filtering of the sample browser, against plain lists over the same rows."""
 
+import math
 import random
 import time
 
 import numpy as np
+import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from catalog import Catalog
 from catalog.errors import BadInput, NotFound
@@ -70,11 +74,44 @@ def test_an_order_puts_gaps_last_and_keeps_ties_in_table_order(store, descending
 def test_an_order_by_text_and_a_bounded_order_agree_with_the_whole(store, monkeypatch):
     cat, _ = store
     monkeypatch.setattr(rows, "CHUNK", 32)
-    for column in ("quality", "lang", "chars"):
+    for column in ("quality", "lang", "chars", "source", "added"):
         held = rows.view(cat, "web", sort=column)
         whole = rows.ordered_ids(cat, held)
         assert len(whole) == len(set(whole.tolist())) == 320
         assert rows.ordered_ids(cat, held, keep=40).tolist() == whole[:40].tolist()
+
+
+NUMBERS = st.one_of(st.none(), st.sampled_from([0.0, -0.0, 1.0, math.nan, math.inf, -math.inf]), st.floats(width=64))
+WHOLE = st.one_of(st.none(), st.integers(-3, 3), st.integers(-(2**63), 2**63 - 1))
+KEYS = st.one_of(
+    st.lists(NUMBERS, max_size=60).map(lambda held: pa.array(held, pa.float64())),
+    st.lists(WHOLE, max_size=60).map(lambda held: pa.array(held, pa.int64())),
+    st.lists(st.one_of(st.none(), st.integers(0, 2**64 - 1)), max_size=60).map(
+        lambda held: pa.array(held, pa.uint64())
+    ),
+    st.lists(st.one_of(st.none(), st.booleans()), max_size=60).map(lambda held: pa.array(held, pa.bool_())),
+    st.lists(st.one_of(st.none(), st.text("abé", max_size=2)), max_size=60).map(
+        lambda held: pa.array(held, pa.string())
+    ),
+    st.lists(st.one_of(st.none(), st.datetimes()), max_size=60).map(lambda held: pa.array(held, pa.timestamp("us"))),
+)
+
+
+@given(keys=KEYS, descending=st.booleans(), keep=st.integers(1, 70))
+def test_the_first_rows_are_those_of_a_stable_sort_with_what_has_no_value_last(keys, descending, keep):
+    held = pa.table({"key": keys, "row": pa.array(range(100, 100 + len(keys)), pa.uint64())})
+    given_values = keys.to_pylist()
+
+    def lacks(at):
+        return given_values[at] is None or given_values[at] != given_values[at]
+
+    def key(at):
+        return given_values[at].encode() if isinstance(given_values[at], str) else given_values[at]
+
+    known = [at for at in range(len(keys)) if not lacks(at)]
+    wanted = sorted(known, key=key, reverse=descending) + [at for at in range(len(keys)) if lacks(at)]
+    got = rows._first(held, descending, keep)
+    assert got.column("row").to_pylist() == [100 + at for at in wanted[:keep]]
 
 
 def test_an_order_by_a_conversation_is_refused(store, tmp_path):

@@ -81,46 +81,65 @@ def table_ids(cat: Catalog, held: View, offset: int, limit: int) -> np.ndarray:
 
 
 def ordered_ids(cat: Catalog, held: View, keep: int = ORDERED) -> np.ndarray:
-    """Row ids in the order of a column, at most `keep`; rows without a value come last, ties in table order."""
+    """Row ids in the order of a column, at most `keep`; rows without a value come last, ties in table order.
+
+    One pass over that column. A small `keep` never sorts the table: it looks for the value that ends the first `keep`
+    rows and sorts those.
+    """
     stored = physical(cat, held.ref, [held.sort])[held.sort]
     table = _table(cat, held)
     kind = table.schema.field(stored).type
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     if not (pa.types.is_primitive(kind) or pa.types.is_boolean(kind) or pa.types.is_string(kind)):
         raise BadInput(f"rows cannot be sorted by {held.sort!r}, which is {kind}; choose a number, a flag or a text")
-    keys, ids = pa.chunked_array([], type=kind), pa.chunked_array([], type=pa.uint64())
-    waiting: list[pa.RecordBatch] = []
+    first = pa.table({"key": pa.array([], kind), "row": pa.array([], pa.uint64())})
+    waiting: list[pa.Table] = []
     size = 0
     for batch in table.scanner(
         columns=[stored], filter=_filter(cat, held), with_row_id=True, batch_size=CHUNK, scan_in_order=True
     ).to_batches():
-        waiting.append(batch)
-        size += batch.num_rows
-        if size >= 2 * keep + CHUNK:
-            keys, ids = _first(keys, ids, waiting, stored, held.descending, keep)
-            waiting, size = [], len(ids)
-    keys, ids = _first(keys, ids, waiting, stored, held.descending, keep)
-    return ids.to_numpy()
+        came = pa.table({"key": batch.column(stored).cast(kind), "row": batch.column("_rowid").cast(pa.uint64())})
+        waiting.append(came)
+        size += len(came)
+        if size >= 2 * keep + 4 * CHUNK:
+            first = _first(pa.concat_tables([first, *waiting]), held.descending, keep)
+            waiting, size = [], len(first)
+    first = _first(pa.concat_tables([first, *waiting]), held.descending, keep)
+    return first.column("row").to_numpy()
 
 
-def _first(
-    keys: pa.ChunkedArray, ids: pa.ChunkedArray, batches: list[pa.RecordBatch], name: str, descending: bool, keep: int
-) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
-    """The first `keep` of what is held and what came, in order."""
-    keys = pa.chunked_array([*keys.chunks, *(batch.column(name) for batch in batches)], type=keys.type)
-    ids = pa.chunked_array(
-        [*ids.chunks, *(batch.column("_rowid").cast(pa.uint64()) for batch in batches)], type=pa.uint64()
-    )
-    order = _order(keys, descending)[:keep]
-    return keys.take(order), ids.take(order)
+def _first(held: pa.Table, descending: bool, keep: int) -> pa.Table:
+    """The first `keep` rows by key, in order; ties as they stand."""
+    keys = held.column("key").combine_chunks()
+    values, missing = _values(keys)
+    if descending:
+        values = -values if values.dtype.kind == "f" else ~values
+    present = np.flatnonzero(~missing) if missing.any() else np.arange(len(values))
+    values = values[present]
+    if keep < len(values) // 4:
+        last = np.partition(values, keep - 1)[keep - 1]
+        before, ties = np.flatnonzero(values < last), np.flatnonzero(values == last)
+        chosen = np.sort(np.concatenate([before, ties[: keep - len(before)]]))
+    else:
+        chosen = np.arange(len(values))
+    order = present[chosen[np.argsort(values[chosen], kind="stable")]]
+    order = np.concatenate([order, np.flatnonzero(missing)])[:keep]
+    return pa.table({"key": keys.take(pa.array(order)), "row": held.column("row").to_numpy()[order]})
 
 
-def _order(keys: pa.ChunkedArray, descending: bool) -> pa.Array:
-    """Stable order with nulls and NaN last: numbers by numpy, which is several times faster than a table sort."""
+def _values(keys: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers that order as the keys do, and where there is none: nulls and NaN. Texts order by their bytes."""
+    missing = keys.is_null(nan_is_null=True).to_numpy(zero_copy_only=False)
     if pa.types.is_string(keys.type):
-        way = "descending" if descending else "ascending"
-        return pc.sort_indices(keys, sort_keys=[("", way, "at_end")])
-    values = pc.cast(keys, pa.float64()).to_numpy(zero_copy_only=False)
-    return pa.array(np.argsort(-values if descending else values, kind="stable"))
+        coded = keys.dictionary_encode()
+        place = np.empty(len(coded.dictionary) + 1, np.int64)
+        place[pc.sort_indices(coded.dictionary).to_numpy()] = np.arange(len(coded.dictionary))
+        return place[coded.indices.fill_null(len(coded.dictionary)).to_numpy()], missing
+    if pa.types.is_boolean(keys.type):
+        keys = keys.cast(pa.uint8())
+    elif not (pa.types.is_integer(keys.type) or pa.types.is_floating(keys.type)):  # times, as their ticks
+        keys = keys.cast(pa.int32() if keys.type.bit_width == 32 else pa.int64())
+    return keys.fill_null(0).to_numpy(zero_copy_only=False), missing
 
 
 def take(cat: Catalog, held: View, ids: np.ndarray, columns: list[str]) -> list[dict[str, Any]]:

@@ -27,6 +27,8 @@ MODES = {"text": "words", "vector": "meaning", "hybrid": "both"}
 MISSING = {"error": "refuse", "drop": "drop row", "keep": "keep row"}
 DIRECTIONS = {"down": "high first", "up": "low first"}
 SORTABLE = ("chars", "line", "added", "licence", "source")
+NEAR = 5_000
+"""Rows of an order that its first pages need; the whole order is made when somebody goes further."""
 RESET = ("at", "row", "like", "trace")
 
 
@@ -35,9 +37,9 @@ def _count(_cat: Catalog, home: str, held: rows.View) -> int:
     return rows.count(_cat, held)
 
 
-@st.cache_data(show_spinner="sorting …", max_entries=6)
-def _ordered(_cat: Catalog, home: str, held: rows.View) -> np.ndarray:
-    return rows.ordered_ids(_cat, held)
+@st.cache_data(show_spinner="sorting …", max_entries=12)
+def _ordered(_cat: Catalog, home: str, held: rows.View, keep: int) -> np.ndarray:
+    return rows.ordered_ids(_cat, held, keep)
 
 
 @st.cache_data(show_spinner="searching …", max_entries=32)
@@ -72,7 +74,8 @@ def _page(cat: Catalog, found: Resolved, held: rows.View, shown: list[str]) -> t
     if held.words or held.like:
         ids = np.array(list(relevance)[at : at + PAGE], np.uint64)
     elif held.sort:
-        ids = _ordered(cat, home, held)[at : at + PAGE]
+        keep = NEAR if at + PAGE <= NEAR else rows.ORDERED
+        ids = _ordered(cat, home, held, keep)[at : at + PAGE]
     else:
         ids = rows.table_ids(cat, held, at, PAGE)
     got = rows.take(cat, held, ids, [*samples.fields(found.dataset.kind), *shown])
