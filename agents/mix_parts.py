@@ -1,7 +1,8 @@
 """The parts of a mix for a goal: datasets that discovery finds for each want, the rows of them that may be used, and why.
 
 A dataset is left out, with its reason, where it is an eval, is far from the want, meets a demand not at all, has a licence
-nobody knows for a stated use, or is the parent of another part, whose rows it would serve twice.
+nobody knows for a stated use, or is the parent of another part, whose rows it would serve twice. Published edits are no
+such part: they are few samples of their own, and stand beside the dataset that was edited.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def choose(
             left.pop(name, None)
         if taken == 0:
             notes.append(f"nothing for {want.words!r}: " + ("; ".join(found["gaps"]) or "every candidate was left out"))
-    _without_parents(cat, chosen, left)
+    _without_parents(cat, chosen, left, notes)
     if goal.leaks:
         _without_leaks(cat, list(chosen.values()), notes)
     return list(chosen.values()), [{"dataset": name, "why": why} for name, why in sorted(left.items())], notes
@@ -145,19 +146,28 @@ def _part(item: dict[str, Any], group: int, want: Want) -> Chosen:
     )
 
 
-def _without_parents(cat: Catalog, chosen: dict[str, Chosen], left: dict[str, str]) -> None:
-    """Of datasets made from one another, only the last one made stays."""
-    parents = {dataset.name: (dataset.parent or "").partition("@")[0] for dataset in cat.datasets(unpublished=True)}
+def _without_parents(cat: Catalog, chosen: dict[str, Chosen], left: dict[str, str], notes: list[str]) -> None:
+    """Of datasets made from one another, only the last one made stays; edits stand beside what they are edits of."""
+    from catalog.grades.children import datasets_of_edits
+
+    edits, datasets = datasets_of_edits(cat), cat.datasets(unpublished=True)
+    parents = {dataset.name: (dataset.parent or "").partition("@")[0] for dataset in datasets}
+    rewritten, beside = {dataset.name for dataset in datasets if dataset.id in edits}, list[tuple[str, str]]()
     for name in list(chosen):
-        above = parents.get(name, "")
-        seen: set[str] = set()
-        while above and above not in seen:
+        last, seen, replaced = name, {name}, True
+        while (above := parents.get(last, "")) and above not in seen:
             seen.add(above)
-            if above in chosen and name in chosen:
+            replaced = replaced and last not in rewritten
+            if above in chosen and name in chosen and replaced:
                 chosen[name].group = min(chosen[name].group, chosen[above].group)
                 del chosen[above]
                 left[above] = f"{name} was made from it, and holds its rows"
-            above = parents.get(above, "")
+            elif not replaced:
+                beside.append((name, above))
+            last = above
+    for name, above in beside:
+        if name in chosen and above in chosen:
+            notes.append(f"{name} holds edits of rows of {above}: those rows are in the mix in both forms")
 
 
 def _without_leaks(cat: Catalog, chosen: list[Chosen], notes: list[str]) -> None:

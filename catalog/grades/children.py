@@ -23,7 +23,7 @@ from catalog.grades.campaigns import dataset_of, find
 from catalog.grades.edits import EDIT, child_content
 from catalog.grades.queue import row_ids_at
 from catalog.grades.results import complete_items
-from catalog.meta.models import Campaign, Dataset, Edge, Grade, Version
+from catalog.meta.models import Campaign, Dataset, Edge, Grade, Run, Version
 from catalog.runs import add_counts, run
 from catalog.schema import OWN, PARENTS, sample_schema
 from catalog.store import open_table, write_fragment
@@ -68,6 +68,12 @@ def edits_so_far(cat: Catalog, name: str) -> dict[str, int]:
         items = session.exec(select(Grade.item).where(*_standing(campaign))).all()
         done = complete_items(session, campaign) if items else set()
     return {"edits": len(items), "waiting": 0 if campaign.closed else sum(item not in done for item in items)}
+
+
+def datasets_of_edits(cat: Catalog) -> set[str]:
+    """Ids of the datasets that edits were published as."""
+    with cat.session() as session:
+        return {key.rpartition(":")[2] for key in session.exec(select(Run.key).where(Run.verb == "edits"))}
 
 
 def _standing(campaign: Campaign) -> tuple[Any, ...]:

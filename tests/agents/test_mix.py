@@ -1,6 +1,7 @@
 """Drafts of mixes: goals are read, planted datasets become parts, weights are the mixer's, caps hold, and the draft publishes."""
 
 import re
+import shutil
 
 import orjson
 import pytest
@@ -9,9 +10,9 @@ from sqlmodel import select
 
 from agents.goal import REST, read_goal
 from agents.mix import OFF, draft
-from catalog import Catalog
+from catalog import Catalog, grades
 from catalog.errors import BadInput, NotFound
-from catalog.meta.models import Audit
+from catalog.meta.models import Audit, Dataset
 from catalog.mixes import preview
 from catalog.testing import attach_columns, sentences, text_dataset
 from flows.endpoints import account
@@ -147,10 +148,6 @@ def test_an_empty_catalog_says_so(cat):
 
 
 def test_of_tiers_made_from_one_another_one_stays(stock, tmp_path):
-    import shutil
-
-    from catalog.meta.models import Dataset
-
     shutil.copytree(stock.settings.home, tmp_path / "home")
     cat = Catalog.open(tmp_path / "home")
     text_dataset(cat, tmp_path, "snippets-l1", CODE[:20], licence="MIT", note="source code in Python, cleaned")
@@ -166,9 +163,31 @@ def test_of_tiers_made_from_one_another_one_stays(stock, tmp_path):
     ] == "snippets-l1 was made from it, and holds its rows"
 
 
-def test_recorded_trials_are_learned_from_when_asked(stock, tmp_path):
-    import shutil
+def test_edits_stand_beside_what_was_edited(stock, tmp_path):
+    shutil.copytree(stock.settings.home, tmp_path / "home")
+    cat = Catalog.open(tmp_path / "home")
+    rubric = {"name": "style", "about": "How clear?", "scales": {"style": {"low": 1, "high": 5}}}
+    grades.create(cat, "source-code", "snippets", rubric)
+    for at in range(2):
+        item = grades.next_item(cat, "source-code", "ann")
+        assert item is not None
+        grades.put(cat, item["item"], {"style": 3}, grader="ann", edit=f"def plus_{at}(a, b):\n    return a + b")
+    grades.publish_edits(cat, "source-code", "snippets-edits")
+    held = draft(cat, "source code, 10 samples")
+    assert {"snippets", "snippets-edits"} <= set(parts(held)), held["left_out"]
+    said = "snippets-edits holds edits of rows of snippets: those rows are in the mix in both forms"
+    assert said in held["notes"]
+    text_dataset(cat, tmp_path, "snippets-l1", CODE[:20], licence="MIT", note="source code in Python, cleaned")
+    with cat.session() as session:
+        made = session.exec(select(Dataset).where(Dataset.name == "snippets-l1")).one()
+        made.parent = "snippets-edits@v1"
+        session.add(made)
+        session.commit()
+    held = draft(cat, "source code, 10 samples")
+    assert {"snippets", "snippets-l1"} <= set(parts(held)) and "snippets-edits" not in parts(held)
 
+
+def test_recorded_trials_are_learned_from_when_asked(stock, tmp_path):
     from catalog.trials import add_trial
 
     shutil.copytree(stock.settings.home, tmp_path / "home")
