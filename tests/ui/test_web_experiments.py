@@ -66,7 +66,7 @@ def test_decisions_cost_and_what_the_mixes_say_of_their_parts(at):
     text = visit(at)
     assert re.search(r"256k parameters 1M 100%", text)
     assert re.search(r"try-4@v1 60 samples .*? 3 10M 6e\+13", text), text
-    assert re.search(r"web 1 20\.0% to 66\.7% 5", text) and re.search(r"wiki [−-]1 33\.3% to 80\.0% 5", text)
+    assert re.search(r"web 1 20\.0% to 66\.7% 5", text) and re.search(r"wiki −1 33\.3% to 80\.0% 5", text)
 
 
 def test_two_mixes_result_by_result(at):

@@ -124,7 +124,7 @@ def test_results_have_graders_agreement_with_n_and_what_leaves(at):
     for words in ("Krippendorff's alpha, ordinal all 4", "Fleiss' kappa", "Cohen's kappa, quadratic ann, bob 4", "7.0 s",
                   "none given yet", "undefined: every value is the same"):  # fmt: skip
         assert words in text, words
-    assert re.search("ann 4 0 7.0 s .*same 0%, on average -3 .*bob 4 0", text), text
+    assert re.search("ann 4 0 7.0 s .*same 0%, on average −3 .*bob 4 0", text), text
     assert {button.label for button in at.button} >= {"Publish as column"} and alerts(at) == 0
     assert "Nobody has graded yet" in visit(at, campaign="duel", tab="results")
 

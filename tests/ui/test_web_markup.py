@@ -65,7 +65,7 @@ def test_links_carry_the_state_and_the_root_is_relative():
     ("value", "said"),
     [
         (None, "–"), (0, "0"), (9_999, "9,999"), (10_000, "10k"), (999_499, "999k"), (999_999, "1M"), (1_234_567, "1.23M"),
-        (60_400, "60.4k"), (2_500_000_000, "2.5B"),
+        (60_400, "60.4k"), (2_500_000_000, "2.5B"), (-9_999, "−9,999"), (-60_400, "−60.4k"),
     ],
 )  # fmt: skip
 def test_compact(value, said):
@@ -77,10 +77,17 @@ def test_compact(value, said):
     [
         (None, "–"), (True, "true"), (12345, "12,345"), (0.5, "0.5"), (3.0, "3"), (-207.312, "−207.3"), (1.23456e-7, "1.23e-07"),
         (-0.25, "−0.25"), (float("nan"), "NaN"), (float("inf"), "∞"), (123456.7, "123,457"), ("en", "en"),
+        (-3, "−3"), (-3.0, "−3"), (-0.0, "0"), (-12345, "−12,345"), (-123456.7, "−123,457"), (-1.2e-7, "−1.2e-07"),
+        (float("-inf"), "−∞"), ("-3", "-3"),
     ],
 )  # fmt: skip
 def test_number(value, said):
     assert figures.number(value) == said
+
+
+def test_every_figure_below_zero_has_a_minus_sign():
+    said = [figures.count(-1_200), figures.size(-2_048), figures.plural(-1_200, "row"), figures.number(-1_200)]
+    assert said == ["−1,200", "−2 KiB", "−1,200 rows", "−1,200"]
 
 
 def test_shares_sizes_and_times_do_not_round_to_a_lie():

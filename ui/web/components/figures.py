@@ -1,4 +1,4 @@
-"""Numbers, sizes and times as people read them. An absent value is a dash, never a zero."""
+"""Numbers, sizes and times as people read them. An absent value is a dash, never a zero; below zero stands a minus sign."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ DASH = "–"
 
 def count(value: int | float | None) -> str:
     """1234567 -> 1,234,567"""
-    return DASH if value is None else f"{int(value):,}"
+    return DASH if value is None else _signed(f"{int(value):,}")
+
+
+def _signed(text: str) -> str:
+    """A minus sign, which is as wide as a plus, in place of the hyphen in front."""
+    return "−" + text[1:] if text.startswith("-") else text
 
 
 def compact(value: int | float | None) -> str:
@@ -18,7 +23,7 @@ def compact(value: int | float | None) -> str:
     if value is None:
         return DASH
     if abs(value) < 10_000:
-        return f"{int(value):,}"
+        return count(value)
     return _scaled(float(value), 1000, ("", "k", "M", "B", "T"))
 
 
@@ -34,12 +39,12 @@ def _scaled(amount: float, step: int, suffixes: tuple[str, ...]) -> str:
         amount, at = amount / step, at + 1
     digits = 0 if abs(amount) >= 100 or not at else 1 if abs(amount) >= 10 else 2
     text = f"{amount:,.{digits}f}"
-    return (text.rstrip("0").rstrip(".") if "." in text else text) + suffixes[at]
+    return _signed(text.rstrip("0").rstrip(".") if "." in text else text) + suffixes[at]
 
 
 def plural(number: int, one: str, many: str | None = None) -> str:
     """ "1 row", "2 rows"."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+    return f"{_signed(f'{number:,}')} {one if number == 1 else many or one + 's'}"
 
 
 def share(part: float | None, whole: float | None = 1.0) -> str:
@@ -63,16 +68,16 @@ def number(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
-        return f"{value:,}"
+        return count(value)
     if isinstance(value, float):
         if value != value:
             return "NaN"
         if value in (float("inf"), float("-inf")):
             return "∞" if value > 0 else "−∞"
         if value == int(value) and abs(value) < 1e6:
-            return f"{int(value):,}"
+            return count(value)
         form = ".3g" if abs(value) >= 1e6 or 0 < abs(value) < 1e-4 else ",.4g" if abs(value) < 1e4 else ",.0f"
-        return f"{value:{form}}".replace("-", "−", 1) if value < 0 else f"{value:{form}}"
+        return _signed(f"{value:{form}}")
     return str(value)
 
 
