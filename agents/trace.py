@@ -3,9 +3,9 @@
     attribute(cat, "How many points did the Panthers defense surrender? 308", mix="pretrain@v1", endpoint="e", budget="b")
 
 Fact tracing asks for support, not likeness (Akyürek et al. 2022, arXiv:2205.11482; Chen et al. 2024, FASTTRACK,
-arXiv:2404.15157). As in FASTTRACK a language model verifies support; unlike it, candidates come from search by words and
-by meaning in place of clusters that a language model labels, and each is judged in a question of its own, so that no
-sample stands beside another. So this is not FASTTRACK and does not carry its name.
+arXiv:2404.15157): a language model verifies it. Candidates come from search by words and by meaning, or from clusters that a
+language model picks (by="clusters", after FASTTRACK; what is the same and what is not: `agents.trace_clusters`). Either way
+each is judged in a question of its own, so that no sample stands beside another. Neither carries that method's name.
 
 Without a model candidates are ranked by the lines that hold the fact's words, numbers and names: likeness, which is said.
 With one, `nothing_held` says that none of the candidates supports the fact; with `reference` the text's place among human
@@ -25,15 +25,19 @@ from agents.asking import Asker, Query, asker
 from agents.evidence import WORD, Fact, addresses_reader, evidence, keyed, lines_of, read_fact, shown_lines
 from agents.prompting import prompt
 from agents.scope import Place, places_of
+from agents.trace_clusters import COLUMN, by_clusters
 from catalog.access import check
 from catalog.errors import BadInput, Missing
 from catalog.search import notes, search
 from catalog.support import compared
 
 if TYPE_CHECKING:
+    from agents.trace_leaves import Embed
     from catalog.catalog import Catalog
 
 PURPOSE = "agent:trace"
+WAYS = ("search", "clusters")
+ORDER = {"supports": 0, "contradicts": 1, "doubtful": 2}
 OFF = "verification is off: samples are ranked by the words, numbers and names they share with it; --endpoint E --budget B turns it on"
 LONGEST, CLAIMS = 4000, 12
 DEPTH = 30
@@ -61,30 +65,38 @@ class Verdict(BaseModel):
 def attribute(
     cat: Catalog, text: str, datasets: Sequence[str] = (), *, mix: str | None = None, run: str | None = None,
     limit: int = 5, endpoint: str | None = None, budget: str | None = None, reference: str | None = None,
-    column: str = "embedding",
+    column: str = "embedding", by: str = "search", clusters: int = 4, leaves: str = COLUMN, embed: Embed | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """{"text", "finding", "nothing_held", "samples": [...], "searched", "scope", "checked", "notes"}, best sample first.
 
-    datasets, mix, run: where to look, see `agents.scope`. limit: samples that are shown, and verified by a model. finding:
-    supported, contradicted, no support found, or not verified. reference: human texts that the text is compared with.
+    datasets, mix, run: where to look, see `agents.scope`. finding: supported, contradicted, no support found, or not verified.
+    by: search, whose `limit` best samples are verified and shown; or clusters, `clusters` at most of the column `leaves`, whose
+    samples are all verified and the `limit` best shown: then "clusters" says which. embed: texts -> vectors, where the scorer
+    that made the clusters' vectors cannot be run here. reference: human texts that the text is compared with.
     """
     check(cat, "read", "samples")
+    if by not in WAYS:
+        raise BadInput(f"by must be {' or '.join(WAYS)}, not {by!r}")
     fact = _fact(text, limit)
     helper = asker(cat, endpoint, budget, PURPOSE)
     places, scope = places_of(cat, datasets, mix, run)
-    found, told = _candidates(cat, places, fact, limit, column)
+    looked: list[dict[str, Any]] = []
+    if by == "clusters":
+        found, looked, told = by_clusters(cat, places, fact, helper, clusters=clusters, column=leaves, embed=embed)
+    else:
+        found, told = _candidates(cat, places, fact, limit, column)
     verified = _verify(helper, fact, found) if helper is not None else {}
     samples = [_shown(fact, row, verified.get(at), helper is not None) for at, row in enumerate(found)]
-    order = {"supports": 0, "contradicts": 1, "doubtful": 2}
-    samples.sort(key=lambda sample: order.get(sample["verdict"], 3))
-    verdicts = [sample["verdict"] for sample in samples]
-    finding = _finding(verdicts, helper is not None)
+    samples.sort(key=lambda sample: ORDER.get(sample["verdict"], len(ORDER)))
+    finding = _finding(samples, helper, whole=by == "clusters")
     held: dict[str, Any] = {
-        "text": fact.text, "finding": finding, "nothing_held": _nothing_held(samples, finding), "samples": samples,
-        "scope": scope, "searched": [place.ref for place in places],
-        "checked": sum(verdict in ("supports", "contradicts", "unrelated", "doubtful") for verdict in verdicts),
+        "text": fact.text, "by": by, "finding": finding,
+        "nothing_held": None if looked and finding == "not verified" else _nothing_held(samples, finding),
+        "samples": samples[:limit], "scope": scope, "searched": [place.ref for place in places],
+        "checked": sum(sample["verdict"] != "not verified" for sample in samples),
         "notes": [*told, *(helper.said() if helper is not None else [OFF])],
     }  # fmt: skip
+    held |= {"clusters": looked} if by == "clusters" else {}
     return held | (_compared(cat, fact, places, reference, column) if reference is not None else {})
 
 
@@ -221,12 +233,16 @@ def _words(text: str) -> list[str]:
     return re.findall(r"\w+", text.casefold())[:2000]
 
 
-def _finding(verdicts: list[str], asked: bool) -> str:
-    if not asked or (verdicts and set(verdicts) == {"not verified"}):
+def _finding(samples: list[dict[str, Any]], helper: Asker | None, whole: bool) -> str:
+    """whole: every sample was to be judged, so that a budget that ended before leaves the rest open."""
+    verdicts = {sample["verdict"] for sample in samples}
+    if helper is None or verdicts == {"not verified"}:
         return "not verified"
     if "supports" in verdicts:
         return "supported"
-    return "contradicted" if "contradicts" in verdicts else "no support found"
+    if "contradicts" in verdicts:
+        return "contradicted"
+    return "not verified" if whole and helper.over else "no support found"
 
 
 def _nothing_held(samples: list[dict[str, Any]], finding: str) -> bool | None:

@@ -46,6 +46,10 @@ UNRUN = {
     },
     "operations.md": {"strata ui --host": "becomes the page's server, which runs until it is stopped"},
     "judge.md": {"strata endpoint cancel 1f3a9c2e": "the batch is the reader's own"},
+    "agents.md": {
+        "strata score web cluster_leaves": "embeds 499 pages: a minute on a CPU",
+        'strata attribute "Who coached the San Jose Sharks from 2008 on? Todd McLellan" --in': "needs the column of the line above",
+    },
     "proposals.md": {"strata ask": "needs a language model"},
     "text.md": {
         "strata score generations toxicity": "needs a classifier of toxicity",

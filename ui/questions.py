@@ -43,7 +43,7 @@ def draft(cat: Catalog, goal: str, **options: Any) -> dict[str, Any]:
 
 
 def without_text(cat: Catalog, held: dict[str, Any]) -> dict[str, Any]:
-    """What was traced, without the lines of samples whose text may not leave."""
+    """What was traced, without the lines of samples, and the words of clusters, whose text may not leave."""
     from ui.mcp.consent import consents, length
 
     for claim in held.get("claims", [held]):
@@ -51,6 +51,9 @@ def without_text(cat: Catalog, held: dict[str, Any]) -> dict[str, Any]:
             if not consents(cat, sample["dataset"]):
                 sample["lines"] = [{**line, "text": length(line["text"])} for line in sample["lines"]]
                 sample["warnings"] = ["the sample speaks to whoever judges it"] if sample["warnings"] else []
+        for cluster in claim.get("clusters", []):
+            if not consents(cat, cluster["dataset"]):
+                cluster["keywords"] = [length(", ".join(cluster["keywords"]))] if cluster["keywords"] else []
     return held
 
 

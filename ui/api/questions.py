@@ -31,7 +31,12 @@ class AttributeRequest(Model):
     datasets: list[str] = []
     mix: str | None = None
     run: str | None = None
-    limit: int = Field(5, ge=1, le=100, description="samples that are shown, and verified by a model")
+    limit: int = Field(5, ge=1, le=100, description="samples that are shown; by search these alone are verified")
+    by: Literal["search", "clusters"] = Field(
+        "search", description="clusters: cluster, then verify all of their samples"
+    )
+    clusters: int = Field(4, ge=1, le=50, description="clusters that are looked in at most")
+    leaves: str = Field("cluster_leaf", description="column of clusters")
     each: bool = Field(False, description="every sentence by itself")
     reference: str | None = Field(None, description="a dataset of human texts to compare with")
 

@@ -23,7 +23,15 @@ def attribute(
     run: Annotated[
         str | None, typer.Option(metavar="RUN", help="Only rows that this run of the mix was served.")
     ] = None,
-    limit: Annotated[int, typer.Option(metavar="N", min=1, max=100, help="Samples shown, and verified.")] = 5,
+    by: Annotated[
+        str,
+        typer.Option(metavar="WAY", help="search, or clusters: cluster, then verify every sample of those that fit."),
+    ] = "search",
+    clusters: Annotated[int, typer.Option(metavar="N", min=1, max=50, help="Clusters that are looked in at most.")] = 4,
+    leaves: Annotated[str, typer.Option(metavar="COLUMN", help="Column of clusters.")] = "cluster_leaf",
+    limit: Annotated[
+        int, typer.Option(metavar="N", min=1, max=100, help="Samples shown; by search these alone are verified.")
+    ] = 5,
     each: Annotated[bool, typer.Option("--each", help="Trace every sentence of the text by itself.")] = False,
     reference: Annotated[
         str | None, typer.Option(metavar="DATASET", help="Human texts: how many have a nearer held text.")
@@ -36,7 +44,11 @@ def attribute(
 
     Without --endpoint samples are ranked by the words, numbers and names they share with the text, and none is called support.
 
+    By clusters (strata score web cluster_leaves) a language model names each cluster once, picks those that may speak of the text
+    and judges all their samples; without it the clusters nearest to the text are looked in.
+
     Example: strata attribute "How long is the Limmat? 35 kilometres" --mix pretrain@v1 --endpoint e --budget b
+             strata attribute "The Limmat is 35 kilometres long." --in web --by clusters --endpoint e --budget b
              strata attribute "The Limmat is 35 kilometres long." --in web --in books
     """
     from agents.trace import attribute as trace
@@ -49,6 +61,9 @@ def attribute(
         mix=mix,
         run=run,
         limit=limit,
+        by=by,
+        clusters=clusters,
+        leaves=leaves,
         reference=reference,
         endpoint=endpoint,
         budget=budget,
@@ -60,6 +75,9 @@ def _shown(held: dict[str, Any]) -> None:
     for claim in held.get("claims", [held]):
         nothing = {True: "; nothing held supports it", False: "", None: ""}[claim["nothing_held"]]
         print(f"{claim['finding']}{nothing}: {claim['text']}")
+        for cluster in claim.get("clusters", []):
+            print(f"  looked in {cluster['dataset']} cluster {cluster['cluster']} ({cluster['rows']} rows, by "
+                  f"{cluster['picked_by']}): {', '.join(cluster['keywords'])}")  # fmt: skip
         for sample in claim["samples"]:
             lacks = f", lacks {', '.join(sample['missing'])}" if sample["missing"] else ""
             also = f" and {len(sample['also'])} copies" if sample["also"] else ""

@@ -1,8 +1,7 @@
 """Small clusters by recursive k-means: each cluster with more than `most` rows is cut again, until none has.
 
 Hierarchical k-means with a branching factor and a bound on the leaves (Nistér and Stewénius 2006, "Scalable recognition with
-a vocabulary tree", which bounds the depth instead; recursive cuts of sentence vectors narrow fact tracing in Chen et al.
-2024, arXiv:2404.15157). As in `kmeans` centroids of length-one vectors are scaled to length one and a row goes to the
+a vocabulary tree", which bounds the depth instead; clusters narrow fact tracing in Chen et al. 2024, arXiv:2404.15157). As in `kmeans` centroids of length-one vectors are scaled to length one and a row goes to the
 nearest by cosine, here from the root down. The tree is fitted once, on the rows with the lowest keyed hash of their
 sample_id, in hash order, and then frozen: rows that come later go down the same tree. `most` holds for the rows of the fit.
 """
