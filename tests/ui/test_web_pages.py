@@ -8,8 +8,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from catalog import Catalog
+from catalog.errors import BadInput, NotFound
 from catalog.testing import attach_columns, sentences, write_jsonl
 from flows import promote, score
+from ui.web.components.shell import breakdown, refusal
 from ui.web.testing import APP, alerts, markup, said, view
 
 PAGES = ("home", "discover", "dataset", "grade", "flows", "sql", "mixes", "experiments", "intake", "incidents", "admin")
@@ -84,6 +86,26 @@ def test_every_page_draws_a_real_home(home, monkeypatch, page):
     at = opened(home, monkeypatch)
     view(at, page)
     assert alerts(at) == 0
+
+
+REFUSED = [
+    ("dataset", {"ref": "gone"}), ("dataset", {"ref": "web@v99"}), ("mixes", {"mix": "gone"}), ("mixes", {"mix": "blend@v7"}),
+    ("grade", {"campaign": "gone"}), ("incidents", {"receipt": "abcdef12"}), ("incidents", {"proposal": "abcdef12"}),
+    ("discover", {"a": "gone", "b": "web"}), ("assistant", {"tab": "proposals", "proposal": "ffffffff"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("page", "query"), REFUSED, ids=[f"{page}-{query}" for page, query in REFUSED])
+def test_a_page_that_refuses_has_one_heading_of_its_own(home, monkeypatch, page, query):
+    at = opened(home, monkeypatch)
+    view(at, page, **query)
+    assert alerts(at) == 1 and markup(at).count("<h1") == 1
+
+
+def test_a_failure_is_a_heading_only_where_it_stands_for_the_page():
+    for made, whole in ((refusal(NotFound("dataset", "gone", [])), False), (refusal(BadInput("no; try"), whole=True), True),
+                        (breakdown(ValueError("x")), False), (breakdown(ValueError("x"), whole=True), True)):  # fmt: skip
+        assert ("<h1" in made) is whole and 'role="alert"' in made
 
 
 def test_home_shows_lanes_sizes_licences_and_what_ran(home, monkeypatch):

@@ -31,6 +31,6 @@ if __name__ == "__main__":  # not where a spawned process imports the main modul
         position="top",
     )
     st.set_page_config(page_title=tab_title(page.title))
-    with guarded():
+    with guarded(whole=True):
         if signed_in(page.url_path):
             page.run()

@@ -154,29 +154,31 @@ def title(name: Any, sub: Any = None, *more: Any) -> Markup:
 
 
 @contextmanager
-def guarded() -> Iterator[None]:
-    """Show whatever goes wrong inside as one panel. What Streamlit raises to rerun or stop passes through."""
+def guarded(*, whole: bool = False) -> Iterator[None]:
+    """Show whatever goes wrong inside as one panel. What Streamlit raises to rerun or stop passes through.
+
+    whole: the panel stands in the place of the page, and is its heading."""
     try:
         yield
     except StrataError as error:
-        show(refusal(error))
+        show(refusal(error, whole=whole))
     except Exception as error:
         log.exception("a page failed")
-        show(breakdown(error))
+        show(breakdown(error, whole=whole))
 
 
-def refusal(error: StrataError) -> Markup:
+def refusal(error: StrataError, *, whole: bool = False) -> Markup:
     """A failure with a known cause: the thing and the reason, then the remedy and what is missing."""
     head, _, remedy = error.message.partition("; ")
     missing = error.facts.get("missing")
     items = [h("li", item) for item in missing if str(item) not in head] if isinstance(missing, (list, tuple)) else []
-    body = [h("div", head[:1].upper() + head[1:], cls="sx-head")]
+    body = [h("h1" if whole else "div", head[:1].upper() + head[1:], cls="sx-head")]
     body += [h("div", remedy, cls="sx-soft")] if remedy else []
     body += [h("ul", items)] if items else []
     return h("div", h("div", body), cls="sx-note warn", role="alert")
 
 
-def breakdown(error: Exception) -> Markup:
+def breakdown(error: Exception, *, whole: bool = False) -> Markup:
     """A failure nobody foresaw: what it says and where, short enough to be sent to somebody."""
     frames = traceback.extract_tb(error.__traceback__)[-3:]
     lines = [f"{type(error).__name__}: {str(error)[:400]}"]
@@ -186,7 +188,7 @@ def breakdown(error: Exception) -> Markup:
     ]
     body = h(
         "div",
-        h("div", "This view could not be drawn", cls="sx-head"),
+        h("h1" if whole else "div", "This view could not be drawn", cls="sx-head"),
         h(
             "div",
             "Nothing was changed. Reload the page; if it happens again, run ",

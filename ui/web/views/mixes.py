@@ -83,9 +83,9 @@ def draw(cat: Catalog, mix: Mix, held: dict[str, list[Mix]]) -> None:
     )
     tab = address.get("tab", "lock")
     tab = tab if tab in TABS else "lock"
+    signed = signatures(cat, ref)
+    live(h("div", name, lock.strip(mix.lock, signed), cls="sx-stack"), "mix")
     with shell.guarded():
-        signed = signatures(cat, ref)
-        live(h("div", name, lock.strip(mix.lock, signed), cls="sx-stack"), "mix")
         live(tabs("mixes", tab, TABS, mix=ref), "mixtabs")
         if tab == "lock":
             live(_lock(mix.lock), "lock")
