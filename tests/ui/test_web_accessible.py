@@ -82,6 +82,7 @@ EMPTY = {
     for name in ("", "discover", "dataset", "grade", "grade?new=1", "mixes", "mixes?mix=new", "experiments", "flows",
                  "intake", "incidents", "sql", "assistant", "assistant?tab=proposals", "admin")
 }  # fmt: skip
+REFUSED = {"refused": "dataset?ref=gone", "refused within": "discover?a=gone&b=web"}
 DAILY = ("home", "dataset: samples", "dataset: columns", "grade: queue", "mixes", "intake")
 COLOURS = ["color-contrast", "link-in-text-block"]
 """Rules whose outcome depends on the theme."""
@@ -274,8 +275,8 @@ def test_axe_finds_nothing_serious_on_an_empty_home(page, bare):
 
 
 @pytest.mark.timeout(600)
-def test_axe_finds_nothing_serious_on_the_pages_used_most(page, stocked):
-    assert faults(page, stocked, {name: VIEWS[name] for name in DAILY}) == {}
+def test_axe_finds_nothing_serious_on_the_pages_used_most_and_on_refusals(page, stocked):
+    assert faults(page, stocked, {**{name: VIEWS[name] for name in DAILY}, **REFUSED}) == {}
 
 
 def test_the_form_that_signs_in_has_no_issue(page):
