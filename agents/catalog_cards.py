@@ -25,7 +25,10 @@ from sqlmodel import select
 from agents.need import NAMES
 from catalog.access import check
 from catalog.card_index import CardIndex, Document
+from catalog.errors import NotFound
 from catalog.meta.models import ColumnRecord, Dataset, Selection, Version
+from catalog.schema import table_schema
+from catalog.where import where_columns
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -113,11 +116,24 @@ def cards_of(cat: Catalog) -> list[Card]:
         selections: dict[str, dict[str, Selection]] = {}
         for held in session.exec(select(Selection).order_by(Selection.name, Selection.version)):  # type: ignore[arg-type]
             selections.setdefault(held.dataset.partition("@")[0], {})[held.name] = held
-    return [
+    made = [
         Card(d, versions[d.id, d.head], columns.get(d.id, []), list(selections.get(d.name, {}).values()))
         for d in datasets
         if (d.id, d.head) in versions
     ]
+    for card in made:
+        card.selections = [held for held in card.selections if _bears(card, held)]
+    return made
+
+
+def _bears(card: Card, held: Selection) -> bool:
+    """Whether the dataset has what a selection asks for: one of that name before it, or before a column went, may have had."""
+    known = {*table_schema(card.dataset.kind, card.dataset.tier).names, *(column.alias for column in card.columns)}
+    try:
+        where_columns(held.where, known, card.dataset.name)
+    except NotFound:
+        return False
+    return True
 
 
 def index_of(
