@@ -159,6 +159,35 @@ def test_two_datasets_side_by_side(at):
     assert "Compare with kitchen" in said(at)
 
 
+def test_what_was_picked_and_is_gone_is_said_and_not_offered(at, home, tmp_path):
+    cat = Catalog.open(home)
+    text_dataset(cat, tmp_path, "fleeting", sentences(6, seed=8), licence="MIT")
+    assert "Compare with fleeting" in visit(at, a="fleeting")
+    cat.drop("fleeting")
+    for query in ({"a": "fleeting"}, {"a": "fleeting", "q": "newspaper reports"}, {"a": "kitchen@v9"}, {"a": "@@"}):
+        words = visit(at, **query)
+        assert "cannot be compared any more" in words and "is picked" not in words, query
+        assert "Compare with" not in words and "Compare" in words and "news@v1" in words and alerts(at) == 0, query
+    words = visit(at, over="samples", q="eggs", **{"in": ["fleeting", "kitchen"]})
+    assert "kitchen@v1" in words and at.multiselect(key="in_in").value == ["kitchen"] and alerts(at) == 0
+
+
+def test_a_saved_selection_that_its_dataset_no_longer_bears_breaks_nothing(at, home, tmp_path):
+    cat = Catalog.open(home)
+    text_dataset(cat, tmp_path, "diary", sentences(6, seed=9), licence="MIT", note="diary of a lighthouse keeper")
+    attach_columns(cat, "diary", {"mood": [0.1 * at for at in range(6)]}, scorer="mood")
+    cat.select("cheerful", "diary", "mood > 0.2")
+    query = {"q": "cheerful lighthouse diary"}
+    assert "selection cheerful" in visit(at, **query) and alerts(at) == 0
+    cat.drop("diary")
+    assert "selection cheerful" not in visit(at, **query) and alerts(at) == 0
+    text_dataset(cat, tmp_path, "diary", sentences(7, seed=9), licence="MIT", note="diary of a lighthouse keeper")
+    for asked in (query, {"licence": "MIT"}):
+        words = visit(at, **asked)
+        assert "diary@v1" in words and "selection cheerful" not in words and alerts(at) == 0, asked
+    cat.drop("diary")
+
+
 def test_one_dataset_with_itself_shares_everything(at):
     words = visit(at, a="kitchen", b="kitchen")
     assert "30 of 30 · 100%" in words and alerts(at) == 0

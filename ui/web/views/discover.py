@@ -106,8 +106,7 @@ def helper(cat: Catalog, need: str, mode: str, asked: tuple) -> dict[str, Any] |
 
 def datasets(cat: Catalog, need: str, mode: str, left: list[Card], asked: tuple) -> None:
     """Datasets that answer the need, or those that the facets leave."""
-    home, state, picked = str(cat.settings.home), discovering.state(cat), address.get("a")
-    picking(picked)
+    home, state, picked = str(cat.settings.home), discovering.state(cat), picking(cat)
     if not need:
         refs = tuple(card.ref for card in left)
         if not left:
@@ -135,10 +134,21 @@ def _more(shown: int, total: int) -> None:
         live(h("div", more, cls="sx-wrap"), "more", _handle)
 
 
-def picking(picked: str) -> None:
-    if picked:
-        said = h("span", h("b", picked), " is picked. Choose the dataset to compare it with, below.", cls="sx-soft")
-        shell.show(shell.note(said))
+def picking(cat: Catalog) -> str:
+    """The dataset that waits for another one to be compared with, and says so; one that is gone waits for nothing."""
+    picked = address.get("a")
+    if not picked:
+        return ""
+    try:
+        cat.resolve(picked)
+    except StrataError as error:
+        shell.show(
+            shell.note(f"What was picked cannot be compared any more: {error}. Pick another dataset, below.", "warn")
+        )
+        return ""
+    said = h("span", h("b", picked), " is picked. Choose the dataset to compare it with, below.", cls="sx-soft")
+    shell.show(shell.note(said))
+    return picked
 
 
 def _handle(name: str, value: str) -> None:
