@@ -11,6 +11,7 @@ import heapq
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +33,7 @@ SHORTLIST = 120
 """Leaves that are named to a language model at most, over all places."""
 HITS = 60
 """Rows with the fact's words that tell for their leaves, a place."""
-TEXTS, LETTERS = 48, 2_000
+TEXTS, LETTERS = 32, 1_000
 """Texts of a leaf that its words are counted in, those with the lowest ids, and letters of each."""
 WORDS = 8
 RRF = 60
@@ -145,7 +146,7 @@ def read_words(leaves: Sequence[Leaf]) -> None:
     holders = {at: Counter[str]() for at in range(len(leaves))}
     for at, leaf in enumerate(leaves):
         for _, text in leaf.texts:
-            words = [word.casefold() for word in WORD.findall(" ".join(told_lines(text))) if keyed(word)]
+            words = [word.casefold() for word in WORD.findall(" ".join(told_lines(text))) if _tells(word)]
             counts[at].update(words)
             holders[at].update(set(words))
     for word in common_words(holders, Counter({at: len(leaf.texts) for at, leaf in enumerate(leaves)})):
@@ -156,8 +157,16 @@ def read_words(leaves: Sequence[Leaf]) -> None:
         leaves[at].keywords = [word for word, _ in best[:WORDS]]
 
 
+@lru_cache(maxsize=100_000)
+def _tells(word: str) -> bool:
+    return bool(keyed(word))
+
+
 def told_lines(text: str) -> list[str]:
-    """The lines of a text that do not speak to whoever judges, without line breaks."""
+    """The lines of a text that do not speak to whoever judges, without line breaks; all in one where none does."""
+    whole = " ".join(text.split())
+    if not addresses_reader(whole):
+        return [whole] if whole else []
     lines = (" ".join(text[begin:end].split()) for begin, end in lines_of(text))
     return [line for line in lines if not addresses_reader(line)]
 
