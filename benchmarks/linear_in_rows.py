@@ -1,4 +1,4 @@
-"""Processor time of k-means (fit and map), the cluster tree and GOT-D by rows: each should grow with the rows alone.
+"""Processor time of k-means and small clusters (fit and map), the cluster tree and GOT-D by rows: each should grow with the rows alone.
 
     python benchmarks/linear_in_rows.py [ROWS ...] [--rounds 3]
 
@@ -60,6 +60,15 @@ def kmeans(held: list[pa.RecordBatch]) -> dict[str, float]:
             "cluster_tree fit": timed(lambda: join(lambda columns=None: iter(named), ctx))[0]}  # fmt: skip
 
 
+def leaves(held: list[pa.RecordBatch]) -> dict[str, float]:
+    plugin = get_scorer("cluster_leaves")
+    ctx = Context(params=plugin.parse_params({}))
+    learn = plugin.fit
+    assert learn
+    fit, ctx.state = timed(lambda: learn(lambda columns=None: iter(held), ctx))
+    return {"cluster_leaves fit": fit, "cluster_leaves map": timed(lambda: [plugin.function(b, ctx) for b in held])[0]}
+
+
 def gotd(held: list[pa.RecordBatch]) -> dict[str, float]:
     plugin = get_scorer("gotd")
     ctx = Context(params=plugin.parse_params({"rows": 5_000, "target_rows": 500, "iterations": 50}))
@@ -85,7 +94,7 @@ def main() -> None:
     with threadpool_limits(1):
         for _ in range(asked.rounds):
             for rows in asked.sizes:
-                for name, seconds in (kmeans(held[rows]) | gotd(held[rows])).items():
+                for name, seconds in (kmeans(held[rows]) | leaves(held[rows]) | gotd(held[rows])).items():
                     mine = best.setdefault(name, {})
                     mine[rows] = min(seconds, mine.get(rows, np.inf))
     print("processor seconds        " + "".join(f"{rows:>12,}" for rows in asked.sizes) + "    us a row, first to last")

@@ -95,11 +95,17 @@ def nearest(points: np.ndarray, middles: np.ndarray) -> np.ndarray:
 def descend(points: np.ndarray, state: dict[str, Any]) -> np.ndarray:
     """The leaf of each point: from the root to the nearest child, until there is none."""
     centroids, parents, leaf = (np.asarray(state[name]) for name in ("centroids", "parents", "leaf"))
+    held, first, count = np.unique(
+        parents, return_index=True, return_counts=True
+    )  # children of a node follow one another
+    children = {node: slice(begin, begin + many) for node, begin, many in zip(held.tolist(), first, count, strict=True)}
     at = np.zeros(len(points), np.int64)
-    while len(points) and (open_nodes := np.unique(at[leaf[at] < 0])).size:
-        for node in open_nodes.tolist():
-            children, rows = np.flatnonzero(parents == node), np.flatnonzero(at == node)
-            at[rows] = children[nearest(points[rows], centroids[children])]
+    while (todo := np.flatnonzero(leaf[at] < 0)).size:
+        todo = todo[np.argsort(at[todo], kind="stable")]
+        nodes, begins = np.unique(at[todo], return_index=True)
+        for node, rows in zip(nodes.tolist(), np.split(todo, begins[1:]), strict=True):
+            below = children[node]
+            at[rows] = below.start + nearest(points[rows], centroids[below])
     return leaf[at]
 
 
