@@ -8,8 +8,8 @@ It does not carry that method's name, since its text could be read no further th
 clusters of the training data narrow what a language model validates. Recursion, keywords and the choice by a model are told in
 summaries of it; branching, size of a leaf, number and matching of keywords, how many clusters are kept, prompts, batches and the
 scale of verdicts could not be compared and are ours. What differs by choice: a sample is judged in a question of its own, as in
-`agents.trace`, so that none stands beside another; at most SHORTLIST clusters are named, those nearest to the fact; the nearest
-cluster is always looked in, whatever its keywords say, so that a sample that steers them hides nothing of it.
+`agents.trace`, so that none stands beside another; at most SHORTLIST clusters are named, those nearest to the fact; the NEAREST
+clusters are always looked in, whatever their keywords say, so that a sample that steers them hides nothing of these.
 
 A name of a cluster is asked once: its question holds the texts with the lowest ids among the rows the tree was fitted on, and
 its answer is stored with the endpoint's calls. Names are data: words without punctuation that could be read as anything else.
@@ -50,6 +50,8 @@ MOST = 50
 """Clusters that may be looked in."""
 JUDGED = 400
 """Samples that are judged at most; beyond it those that share most with the fact."""
+NEAREST = 2
+"""Clusters that are looked in whatever the model picks: the first by meaning and by words are seldom one."""
 SHOWN, WIDTH = 6, 300
 """Texts of a cluster that its name is made from, and characters of each."""
 TOGETHER = 40
@@ -164,22 +166,22 @@ def cleaned(keywords: Sequence[str]) -> list[str]:
 
 
 def _shared(fact: Fact, leaf: Leaf) -> float:
-    """Share of the fact's weight that a cluster's keywords hold."""
-    held = {keyed(word) for word in WORD.findall(" ".join(leaf.keywords))}
+    """Share of the fact's weight that a cluster's words and keywords hold."""
+    held = {keyed(word) for word in WORD.findall(" ".join([*leaf.words, *leaf.keywords]))}
     return sum(weight for word, weight in fact.weights.items() if word in held) / fact.total
 
 
 def _chosen(helper: Asker | None, fact: Fact, short: list[Leaf], clusters: int, told: list[str]) -> list[Leaf]:
-    """The nearest cluster, then those that the model picks; without its word the nearest ones."""
+    """The nearest clusters, then those that the model picks; without its word the nearest ones."""
     open_to = [leaf for leaf in short if helper is not None and helper.may_show([leaf.place.ref])]
     picked = _picked(helper, fact, open_to) if helper is not None and open_to else None
     if picked is None:
         told.append("clusters were chosen by likeness and words, not picked by a language model")
         chosen = short[:clusters]
     else:
-        closed = [leaf for leaf in short if leaf not in open_to]
-        wanted = [short[0], *(leaf for leaf in picked if leaf is not short[0])]
-        chosen = [*wanted, *(leaf for leaf in closed if leaf is not short[0])][:clusters]
+        closed = [leaf for leaf in short if all(leaf is not other for other in open_to)]
+        wanted = _once([*short[:NEAREST], *picked])
+        chosen = _once([*wanted, *closed])[:clusters]
         if len(wanted) > clusters:
             told.append(
                 f"{len(wanted) - clusters} further clusters were picked and not looked in (--clusters {clusters})"
@@ -189,6 +191,10 @@ def _chosen(helper: Asker | None, fact: Fact, short: list[Leaf], clusters: int, 
     for leaf in chosen:
         leaf.picked_by = leaf.picked_by or "nearness"
     return chosen
+
+
+def _once(leaves: Sequence[Leaf]) -> list[Leaf]:
+    return list({id(leaf): leaf for leaf in leaves}.values())
 
 
 def _picked(helper: Asker, fact: Fact, leaves: list[Leaf]) -> list[Leaf] | None:

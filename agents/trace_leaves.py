@@ -36,12 +36,15 @@ HITS = 60
 TEXTS, LETTERS = 32, 1_000
 """Texts of a leaf that its words are counted in, those with the lowest ids, and letters of each."""
 WORDS = 8
-RRF = 60
 
 
 @dataclass
 class Leaf:
-    """rows: that count in its place. texts: (id, text), lowest ids first. keywords: what it is about, said by `named_by`."""
+    """rows: that count in its place. texts: (id, text), lowest ids first. words: that tell it from others.
+
+    rank: sum of 1 / place over the rankings, so that the first of any stays in front. keywords: what it is about, as
+    `named_by` says.
+    """
 
     place: Place
     number: int
@@ -49,6 +52,7 @@ class Leaf:
     likeness: float | None = None
     rank: float = 0.0
     texts: list[tuple[str, str]] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
     keywords: list[str] = field(default_factory=list)
     named_by: str = "words"
     picked_by: str = ""
@@ -91,7 +95,7 @@ def leaves_of(cat: Catalog, place: Place, fact: Fact, alias: str, embed: Embed |
     except Missing as error:
         hits, told = {}, [*told, f"not searched by words: {error}"]
     for leaf in leaves:
-        leaf.rank = 1 / (RRF + hits[leaf.number]) if leaf.number in hits else 0.0
+        leaf.rank = 1 / hits[leaf.number] if leaf.number in hits else 0.0
     return leaves, told
 
 
@@ -107,7 +111,7 @@ def add_rank(leaves: Sequence[Leaf], value: Callable[[Leaf], float | None]) -> N
     place = {found: rank for rank, found in enumerate(held, 1)}
     for leaf in leaves:
         if found := value(leaf):
-            leaf.rank += 1 / (RRF + place[found])
+            leaf.rank += 1 / place[found]
 
 
 def _order(leaf: Leaf) -> tuple[float, str, int]:
@@ -139,7 +143,7 @@ class _Last(str):
 
 
 def read_words(leaves: Sequence[Leaf]) -> None:
-    """Keywords of each leaf: the words that tell its texts from those of the others (class-based TF-IDF)."""
+    """Words of each leaf: those that tell its texts from those of the others (class-based TF-IDF)."""
     from flows.cluster_titles import class_tf_idf, common_words
 
     counts = {at: Counter[str]() for at in range(len(leaves))}
@@ -154,7 +158,7 @@ def read_words(leaves: Sequence[Leaf]) -> None:
             held.pop(word, None)
     for at, weights in class_tf_idf(counts).items():
         best = sorted(weights.items(), key=lambda item: (-item[1], item[0]))
-        leaves[at].keywords = [word for word, _ in best[:WORDS]]
+        leaves[at].words = leaves[at].keywords = [word for word, _ in best[:WORDS]]
 
 
 @lru_cache(maxsize=100_000)

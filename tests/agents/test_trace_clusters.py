@@ -300,7 +300,7 @@ def test_ranks_add_up_and_what_has_no_value_gains_nothing():
     place = None
     leaves = [Leaf(place, at, 1, likeness) for at, likeness in enumerate([0.1, 0.9, None, 0.9])]
     add_rank(leaves, lambda leaf: leaf.likeness)
-    assert [leaf.rank for leaf in leaves] == [1 / 62, 1 / 61, 0.0, 1 / 61]
+    assert [leaf.rank for leaf in leaves] == [1 / 2, 1.0, 0.0, 1.0]
     for leaf in leaves:
         leaf.place = type("P", (), {"ref": "a@v1"})
     assert [leaf.number for leaf in in_order(leaves)] == [1, 3, 0, 2]
