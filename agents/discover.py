@@ -4,12 +4,13 @@
 
 The task of DataFinder (Viswanathan et al. 2023, arXiv:2305.16636), recommending datasets for a described idea, and of
 demand-driven discovery (Li et al. 2025, DatasetResearch, arXiv:2508.06960), over one's own catalog. Cards are ranked by
-words, by meaning, and by how many of the checkable demands they meet; reciprocal ranks join the three. What a card says is
-data: it counts by its words. Nothing is written but a cache of vectors, and no model is asked without endpoint and budget.
+words, by meaning, and by how many of the checkable demands they meet, joined by `catalog.card_index.blend`. Evals stand last
+unless the need speaks of evaluation. What a card says is data: it counts by its words. Nothing is written but a cache of vectors, and no model is asked without endpoint and budget.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from agents.discover_model import PURPOSE, judged, rewritten
 from agents.need import Need, read_need, topic_of
 from agents.need_checks import Check, checks_of, fit
 from catalog.access import check
-from catalog.card_index import CardIndex, best, fuse, stemmed, words_of
+from catalog.card_index import CardIndex, akin, best, blend, stemmed, words_of
 from catalog.errors import BadInput, Missing
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ COUNTED_ROWS = 2_000_000
 FAR = 0.25
 """Cosine below which a card that shares no word with the need is called far from it."""
 JUDGED = 8
+EVALUATION = re.compile(r"\b(eval\w*|benchmarks?|test (?:sets?|splits?)|held[- ]out)\b", re.I)
 NONE_LEFT = "no dataset has all of the facets that were chosen; take one away"
 OFF = "the language model is off: searched by rules, words and meaning; --endpoint E --budget B turns it on"
 
@@ -79,14 +81,14 @@ def discover(
     weights = [1.0 if at == 0 else 0.5 for kind in (words, meaning) for at in range(len(kind))] + [1.0] * any(
         map(len, checks)
     )
-    scores = fuse(lists, weights) if cards and lists else np.zeros(len(cards))
+    scores = blend(lists, weights) if cards and lists else np.zeros(len(cards))
     verdicts: dict[int, dict[str, Any]] = {}
     if helper is not None and cards:
         first = best(scores, max(top, JUDGED))
         verdicts = judged(helper, asked.text, {at: _facts(cards[at], checks[at]) for at in first})
         grades = np.array([verdicts[at]["fit"] if at in verdicts else 0.0 for at in range(len(cards))])
-        scores = scores + fuse([grades])
-    order = best(scores, top)
+        scores = scores + blend([grades])
+    order = _order(asked, cards, scores)[:top]
     shown = [
         _shown(cat, asked, cards[at], index, at, checks[at], (words, meaning), float(scores[at]), verdicts.get(at))
         for at in order
@@ -99,6 +101,14 @@ def discover(
         "gaps": _gaps(asked, cards, checks, index, words, meaning) if cards or not every else [NONE_LEFT],
         "notes": notes + (helper.said() if helper is not None else []),
     }
+
+
+def _order(asked: Need, cards: list[Card], scores: np.ndarray) -> list[int]:
+    """Best first; what protects an evaluation is no training data, so it comes after all else unless it is asked for."""
+    order = best(scores, len(cards))
+    if EVALUATION.search(asked.text):
+        return order
+    return sorted(order, key=lambda at: cards[at].dataset.role == "eval")
 
 
 def _options(top: int, mode: str) -> None:
@@ -183,7 +193,10 @@ def _matches(need: Need, fields: Any) -> dict[str, list[str]]:
     """Field of the card -> words of the need that it holds, as written in the need."""
     asked = {stemmed(word): word for word in reversed((need.words or need.text).casefold().split())}
     held = {name: set(words_of(text)) for name, text in fields.items()}
-    found = {name: [word for stem, word in asked.items() if stem in own] for name, own in held.items()}
+    found = {
+        name: [word for stem, word in asked.items() if any(akin(stem, other) for other in own)]
+        for name, own in held.items()
+    }
     return {name: sorted(own) for name, own in found.items() if own}
 
 

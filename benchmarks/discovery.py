@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from catalog.card_index import CardIndex, Document, fuse, unit, words_of
+from catalog.card_index import CardIndex, Document, blend, unit, words_of
 
 SEEN = {
     "name": "name", "title": "Dataset Name", "collection": "collection", "languages": "Languages", "tasks": "Task Categories",
@@ -114,7 +114,7 @@ def split(
         keyword, meaning = index.by_words(text), index.by_meaning(vector)
         for name, scores in {
             "BM25 (bm25s)": plain(tokens), "BM25, same words": same(words_of(text)), "keyword": keyword,
-            "vector": meaning, "hybrid": fuse([keyword, meaning]),
+            "vector": meaning, "hybrid": blend([keyword, meaning]),
         }.items():  # fmt: skip
             found[name].append(recall(np.asarray(scores), relevant))
     return dict(found)

@@ -3,25 +3,29 @@
 Words: BM25 (Robertson and Zaragoza 2009, "The Probabilistic Relevance Framework: BM25 and Beyond") over fields with
 weights, which enter the term counts as in Robertson, Zaragoza and Taylor 2004, "Simple BM25 extension to multiple weighted
 fields". Names of data sets are written without spaces (`HotpotQA`, `definite_pronoun_resolution`), so words are also cut at
-underscores, at a change of case and between letters and digits.
+underscores, at a change of case and between letters and digits. A word also counts half where a card has one that it begins,
+or that begins with it (`math`, `mathematics`), from four letters on.
 
 Meaning: a card is two passages or more, its title, its whole and what else is given; the nearest passage counts.
 
-Several rankings become one by reciprocal ranks (Cormack, Clarke and Büttcher 2009), see `fuse`. A card is data: what it
-says of itself or of others has the weight of its words and no more.
+Several rankings become one by the sum of their scores, each divided by its highest (the convex combination of Bruch, Gai
+and Ingber 2023, "An Analysis of Fusion Functions for Hybrid Retrieval", arXiv:2210.11934), see `blend`. A card is data: what
+it says of itself or of others has the weight of its words and no more.
 """
 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 K1, B = 1.2, 0.75
-RRF = 60
+KIN, LEAST = 0.5, 4
+"""How much a word counts that begins another one, and the letters it needs for that."""
 WEIGHTS = {
     "name": 3.0,
     "title": 3.0,
@@ -79,6 +83,7 @@ class CardIndex:
     owners: np.ndarray | None = None
     postings: dict[str, dict[int, float]] = field(default_factory=lambda: defaultdict(dict))
     lengths: np.ndarray = field(default_factory=lambda: np.empty(0))
+    ordered: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.lengths = np.zeros(len(self.documents))
@@ -90,6 +95,7 @@ class CardIndex:
             self.lengths[at] = sum(counts.values())
             for word, weight in counts.items():
                 self.postings[word][at] = weight
+        self.ordered = sorted(self.postings)
 
     def embed(self, function: Callable[[list[str]], np.ndarray], extra: Sequence[Sequence[str]] = ()) -> None:
         """Give every card its vectors. extra: further passages of each card."""
@@ -100,18 +106,34 @@ class CardIndex:
             owners += [at] * len(mine)
         self.vectors, self.owners = unit(function(texts)), np.array(owners, np.int64)
 
-    def by_words(self, query: str) -> np.ndarray:
-        """BM25 of every card; 0 where no word is shared."""
+    def by_words(self, query: str, kin: float = KIN) -> np.ndarray:
+        """BM25 of every card; 0 where no word is shared. kin: weight of words that begin one another, 0 for none."""
         scores, cards = np.zeros(len(self.documents)), len(self.documents)
         norm = K1 * (1 - B + B * self.lengths / max(float(self.lengths.mean()) if cards else 1.0, 1e-9))
         for word in dict.fromkeys(words_of(query)):
-            held = self.postings.get(word)
+            held = Counter(self.postings.get(word, {}))
+            for other in self.akin(word) if kin else ():
+                for at, times in self.postings[other].items():
+                    held[at] += kin * times  # type: ignore[assignment]
             if not held:
                 continue
             at, tf = np.array(list(held)), np.array(list(held.values()))
             idf = np.log1p((cards - len(at) + 0.5) / (len(at) + 0.5))
             scores[at] += idf * tf * (K1 + 1) / (tf + norm[at])
         return scores
+
+    def akin(self, word: str) -> Iterator[str]:
+        """Words of the cards that a word begins, or that begin it."""
+        if len(word) < LEAST:
+            return
+        for size in range(LEAST, len(word)):
+            if word[:size] in self.postings:
+                yield word[:size]
+        for other in self.ordered[bisect_left(self.ordered, word) :]:
+            if not other.startswith(word):
+                break
+            if other != word:
+                yield other
 
     def by_meaning(self, vector: np.ndarray) -> np.ndarray:
         """Cosine of the nearest passage of every card; 0 where there is no vector."""
@@ -122,24 +144,29 @@ class CardIndex:
         return np.maximum(scores, 0.0)
 
     def hybrid(self, query: str, vector: np.ndarray) -> np.ndarray:
-        """Both, by reciprocal ranks."""
-        return fuse([self.by_words(query), self.by_meaning(vector)])
+        """Both, of equal weight."""
+        return blend([self.by_words(query), self.by_meaning(vector)])
 
     def lacking(self, query: str) -> list[str]:
         """Words of a query, as written, that no card has, not even as the beginning of another."""
         parts = dict.fromkeys(re.findall(r"[^\W\d_]+", query.casefold()))
         asked = {word: stemmed(word) for word in parts if word not in STOP and len(word) > 2}
-        unknown = {word: stem for word, stem in asked.items() if stem not in self.postings}
+        unknown = {word: stem for word, stem in asked.items() if stem not in self.postings and not any(self.akin(stem))}
         return [word for word, stem in unknown.items() if not any(held.startswith(stem) for held in self.postings)]
 
 
-def fuse(rankings: Sequence[np.ndarray], weights: Sequence[float] | None = None) -> np.ndarray:
-    """Sum of 1 / (60 + rank) over rankings given as scores; a score of 0 is not ranked, equal scores share a rank."""
+def akin(word: str, other: str) -> bool:
+    """Whether two words are one, or the shorter, of four letters or more, begins the longer."""
+    short, long = sorted((word, other), key=len)
+    return short == long or (len(short) >= LEAST and long.startswith(short))
+
+
+def blend(rankings: Sequence[np.ndarray], weights: Sequence[float] | None = None) -> np.ndarray:
+    """Sum of scores over rankings, each divided by its highest; scores are 0 or more, and a ranking of zeros adds none."""
     total = np.zeros(len(rankings[0]) if rankings else 0)
     for scores, weight in zip(rankings, weights or [1.0] * len(rankings), strict=True):
-        ordered = np.sort(-scores)
-        rank = np.searchsorted(ordered, -scores, side="left") + 1
-        total += np.where(scores > 0, weight / (RRF + rank), 0.0)
+        highest = scores.max(initial=0.0)
+        total += weight * scores / highest if highest > 0 else 0.0
     return total
 
 

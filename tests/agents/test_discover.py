@@ -12,7 +12,7 @@ from agents.discover import OFF, discover
 from agents.need import read_need, topic_of
 from agents.quick_encoder import embed_quickly
 from catalog import Catalog
-from catalog.card_index import CardIndex, Document, best, fuse, words_of
+from catalog.card_index import CardIndex, Document, best, blend, words_of
 from catalog.errors import BadInput, NotFound
 from catalog.meta.calls import Call, EndpointBudget
 from catalog.meta.models import Audit, Dataset
@@ -139,6 +139,21 @@ def test_labels_and_quotes_become_slices(stocked):
     attach_columns(stocked, "news", {"topic": topics}, scorer="topics")
     first = discover(stocked, "news on sport's end")["datasets"][0]
     assert [(part["where"], part["rows"]) for part in first["slices"]] == [("topic IN ('sport''s end')", 4)]
+
+
+def test_evals_come_last_unless_evaluation_is_what_is_needed(stocked, tmp_path):
+    quiz = [f"Who voted on the budget in parliament, and when did the minister speak? {at}" for at in range(6)]
+    text_dataset(stocked, tmp_path, "parliament-budget-quiz", quiz, role="eval")
+    need = "questions on the parliament budget vote"
+    assert names(discover(stocked, need, top=2))[0] == "news" and "parliament-budget-quiz" in names(discover(stocked, need))
+    assert names(discover(stocked, f"an eval of {need}"))[0] == "parliament-budget-quiz"
+
+
+def test_a_name_is_found_by_a_longer_word(stocked, tmp_path):
+    sums = [f"Ann has {at} pears and buys {2 * at} more. How many has she? {3 * at}" for at in range(3, 9)]
+    text_dataset(stocked, tmp_path, "math", sums, licence="MIT")
+    held = discover(stocked, "mathematics with worked solutions, free for commercial use")
+    assert names(held)[0] == "math" and any("mathematics" in line for line in held["datasets"][0]["why"])
 
 
 def test_a_saved_selection_is_named(stocked):
@@ -290,10 +305,20 @@ def test_words_are_cut_where_names_run_together():
     assert best(index.by_words("hotpot questions"), 5) == [0] and index.lacking("hotpot Rooms zebra") == ["zebra"]
 
 
-def test_fusion_is_by_ranks_and_ties_share_one():
-    fused = fuse([np.array([3.0, 2.0, 0.0]), np.array([5.0, 5.0, 1.0])])
-    assert fused == pytest.approx([1 / 61 + 1 / 61, 1 / 62 + 1 / 61, 1 / 63])
-    assert fuse([]).tolist() == []
+def test_words_that_begin_one_another_count_half():
+    index = CardIndex(
+        [Document("a", {"note": "mathematics"}), Document("b", {"note": "math"}), Document("c", {"note": "mat"})]
+    )
+    found = index.by_words("mathematics")
+    assert found[0] > found[1] > 0 == found[2] and index.by_words("mathematics", kin=0.0)[1] == 0
+    assert best(index.by_words("math"), 5) == [1, 0] and best(index.by_words("mat"), 5) == [2]
+    assert index.lacking("mathematics mathematician cooking") == ["cooking"]
+
+
+def test_rankings_join_by_their_share_of_the_highest():
+    joined = blend([np.array([3.0, 1.5, 0.0]), np.array([0.0, 0.2, 0.4])], [1.0, 0.5])
+    assert joined == pytest.approx([1.0, 0.75, 0.5])
+    assert blend([np.zeros(2), np.array([1.0, 0.0])]).tolist() == [1.0, 0.0] and blend([]).tolist() == []
 
 
 def test_quick_vectors_are_those_of_the_scorer():

@@ -16,4 +16,4 @@ def test_words_score_as_in_bm25s():
     for query in sentences(20, seed=1, low=2, high=6):
         known = [word for word in dict.fromkeys(words_of(query)) if word in theirs.vocab_dict]
         wanted = theirs.get_scores(known) * (K1 + 1)  # Lucene leaves the constant factor out
-        assert np.allclose(index.by_words(query), wanted, atol=1e-4) and wanted.max() > 0
+        assert np.allclose(index.by_words(query, kin=0.0), wanted, atol=1e-4) and wanted.max() > 0
