@@ -191,6 +191,12 @@ class Catalog:
 
         return explore(self, ref, where, **options)
 
+    def rules(self, ref: str, rules: Sequence[Any], **options: Any) -> dict[str, Any]:
+        """What thresholds of several columns would keep together of all rows; see `catalog.rules.try_rules`."""
+        from catalog.rules import try_rules
+
+        return try_rules(self, ref, rules, **options)
+
     def confounds(self, ref: str, column: str) -> dict[str, Any]:
         """What a numeric column goes along with; see `catalog.explore.confounds`."""
         from catalog.explore import confounds

@@ -8,20 +8,53 @@ import numpy as np
 import pyarrow.compute as pc
 
 from catalog.access import check
-from catalog.errors import BadInput
-from catalog.explore import EXCERPT, weight_of
-from catalog.refs import parse_ref
+from catalog.errors import BadInput, NotFound
+from catalog.explore import EXCERPT, columns_of, weight_of
+from catalog.refs import NAME, parse_ref
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
 
 PARTS = ("only_a", "only_b", "both")
+Side = tuple[str, str | None, str]
+"""Reference of a dataset version, WHERE or None for all of its rows, and what a row without a value means."""
 
 
-def overlap(
-    cat: Catalog, a: tuple[str, str | None, str], b: tuple[str, str | None, str], *, examples: int = 8
+def side_of(cat: Catalog, given: str, dataset: str | None = None, missing: str = "error") -> Side:
+    """What is named: a selection, a dataset version with all of its rows, or a filter over `dataset`."""
+    if NAME.fullmatch(given.partition("@")[0]):
+        noun = cat._noun(parse_ref(given).name)
+        if noun == "dataset":
+            return cat.resolve(given).ref, None, "error"
+        if noun or dataset is None or given not in columns_of(cat, cat.resolve(dataset)):
+            return _selected(cat, given)
+    if dataset is None:
+        raise BadInput(f"{given[:80]!r} is a filter: say over which dataset, --from DATASET")
+    return cat.resolve(dataset).ref, given, missing
+
+
+def _selected(cat: Catalog, given: str) -> Side:
+    from catalog.selections import find_selection, selections
+
+    if cat._noun(parse_ref(given).name) is None:
+        known = [*(held.name for held in selections(cat)), *(held.name for held in cat.datasets())]
+        raise NotFound("selection or dataset", given, known, "see `strata select list`")
+    held = find_selection(cat, given)
+    return held.dataset, held.where, held.missing
+
+
+def overlap_of(
+    cat: Catalog, a: str, b: str, *, dataset: str | None = None, missing: str = "error", examples: int = 8
 ) -> dict[str, Any]:
-    """Counts, weight and examples of the three parts. a, b: (reference, WHERE or None for all rows, missing).
+    """`overlap` of two sides by name (`side_of`), and what each is: "a" and "b": {"name", "dataset", "where", "missing"}."""
+    sides = {"a": (a, side_of(cat, a, dataset, missing)), "b": (b, side_of(cat, b, dataset, missing))}
+    told = {letter: {"name": given, **dict(zip(("dataset", "where", "missing"), side, strict=True))}
+            for letter, (given, side) in sides.items()}  # fmt: skip
+    return {**told, **overlap(cat, sides["a"][1], sides["b"][1], examples=examples)}
+
+
+def overlap(cat: Catalog, a: Side, b: Side, *, examples: int = 8) -> dict[str, Any]:
+    """Counts, weight and examples of the three parts.
 
     {"weight", "only_a" | "only_b" | "both": {"rows", "total", "examples": [{"sample_id", "text"}]}, "jaccard"}
     Rows are told apart by their stable ids, so that two versions of a dataset can be compared.

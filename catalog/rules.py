@@ -8,7 +8,7 @@ threshold counts again on the deck, without a scan. What it keeps is what a sele
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +18,17 @@ import pyarrow.compute as pc
 
 from catalog.access import check
 from catalog.errors import BadInput, NotFound
-from catalog.explore import EXCERPT, columns_of, is_number, weight_of
+from catalog.explore import EXCERPT, columns_of, explore, is_number, weight_of
 
 if TYPE_CHECKING:
-    from catalog.catalog import Catalog
+    from catalog.catalog import Catalog, Resolved
 
 DECK_ROWS = 4_000_000
 OPERATORS = (">=", "<=", ">", "<")
 HOLDS = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
 LISTED = 12
+MOST = 16
+"""Rules at once: a deck holds a number of every row for each column."""
 
 
 @dataclass(frozen=True)
@@ -49,21 +51,92 @@ def write_rules(rules: Sequence[Rule]) -> str:
 
 
 def parse_rules(text: str) -> list[Rule]:
-    """What `write_rules` wrote."""
+    """What `write_rules` wrote, or people write: "quality >= 0.4, de: 0.3 | word_count < 900"."""
     made = []
-    for part in filter(None, text.split("|")):
+    for part in filter(None, (part.strip() for part in text.split("|"))):
         found = re.fullmatch(r"([^<>=]+)(<=|>=|<|>)([^,]+)((?:,[^,:]+:[^,:]+)*)", part)
         try:
             if not found:
                 raise ValueError(part)
             own = [item.rsplit(":", 1) for item in filter(None, found[4].split(","))]
-            lines = tuple((language, float(line)) for language, line in own)
-            made.append(Rule(found[1], found[2], float(found[3]), lines))
+            lines = tuple((language.strip(), float(line)) for language, line in own)
+            made.append(Rule(found[1].strip(), found[2], float(found[3]), lines))
         except ValueError:
             raise BadInput(
                 f'the rule {part[:60]!r} cannot be read; write "column>=0.4" or "column>=0.4,de:0.3"'
             ) from None
     return made
+
+
+def try_rules(
+    cat: Catalog,
+    ref: str,
+    rules: Sequence[Rule | str],
+    *,
+    missing: str = "error",
+    examples: int = 20,
+    hold: Callable[[tuple[str, ...]], Deck] | None = None,
+) -> dict[str, Any]:
+    """What rules would keep together of all rows of a version, as a selection of the same WHERE would; changes nothing.
+
+    rules: `Rule`s, or as `parse_rules` reads them. The report is that of `preview`, with "notes" on what has no effect.
+    Up to DECK_ROWS rows it is counted on a deck (hold: where the caller keeps decks, by columns), beyond by scans.
+    """
+    check(cat, "read", ref)
+    found = cat.resolve(ref)
+    asked = [one for rule in rules for one in (parse_rules(rule) if isinstance(rule, str) else [rule])]
+    if not 0 < len(asked) <= MOST:
+        raise BadInput(f'give 1 to {MOST} rules, not {len(asked)}, for example "word_count >= 60"')
+    columns = tuple(sorted({rule.column for rule in asked}))
+    language, whole = _read_by(cat, found, columns)
+    where = rules_where(asked, language, whole)
+    if missing not in ("drop", "keep"):
+        cat.predicate(found.ref, where, missing)  # refuses, and names the columns that have holes
+    rows = found.version.rows if found.version else 0
+    if rows <= DECK_ROWS:
+        held = hold(columns) if hold else deck(cat, found.ref, columns)
+        return preview(cat, held, asked, missing=missing, examples=examples)
+    return _scanned(cat, found, asked, (language, whole), missing, examples)
+
+
+def _scanned(
+    cat: Catalog,
+    found: Resolved,
+    rules: Sequence[Rule],
+    by: tuple[str | None, frozenset[str]],
+    missing: str,
+    wanted: int,
+) -> dict[str, Any]:
+    """The report of `preview` without a deck."""
+    table = cat.lance(found.dataset.name)
+
+    def rows(where: str) -> int:
+        return table.count_rows(cat.predicate(found.ref, where, "drop"))
+
+    steps = []
+    for at, rule in enumerate(rules, 1):
+        alone = rules_where([rule], *by)
+        steps.append({"rule": alone, "alone": rows(alone), "left": rows(rules_where(rules[:at], *by))})
+    own = {language for rule in rules for language, _ in rule.languages}
+    unheard = sorted(name for name in own if by[0] and not rows(f"{_quoted(by[0])} = {_text(name)}"))
+    report = explore(cat, found.ref, rules_where(rules, *by), missing=missing, examples=wanted)
+    return {**report, "steps": steps, "notes": _notes(found.ref, unheard)}
+
+
+def _notes(ref: str, unheard: Sequence[str]) -> list[str]:
+    return [f"no row of {ref} has the language {name!r}: its line decides nothing" for name in unheard]
+
+
+def _read_by(cat: Catalog, found: Resolved, columns: Sequence[str]) -> tuple[str | None, frozenset[str]]:
+    """The column of languages, and which columns hold whole numbers; refuses what no rule can be about."""
+    known = columns_of(cat, found)
+    for name in columns:
+        if name not in known:
+            raise NotFound(f"column of {found.dataset.name}", name, known)
+        if not is_number(known[name]):
+            raise BadInput(f"{name} of {found.ref} is {known[name]}, not a number; a rule needs a number")
+    language = {column.output: column.alias for column in cat.columns(found.dataset.name)}.get("language")
+    return language, frozenset(name for name in columns if pa.types.is_integer(known[name]))
 
 
 def rules_where(rules: Sequence[Rule], language: str | None, whole: frozenset[str] = frozenset()) -> str:
@@ -135,19 +208,11 @@ def deck(cat: Catalog, ref: str, columns: Sequence[str]) -> Deck:
     if rows > DECK_ROWS:
         raise BadInput(f"{found.ref} has {rows:,} rows, more than the {DECK_ROWS:,} that rules are tried on while you "
                        f"drag; write them as a filter instead")  # fmt: skip
-    known = columns_of(cat, found)
-    for name in columns:
-        if name not in known:
-            raise NotFound(f"column of {found.dataset.name}", name, known)
-        if not is_number(known[name]):
-            raise BadInput(f"{name} of {found.ref} is {known[name]}, not a number; a rule needs a number")
-    held = {column.output: column.alias for column in cat.columns(found.dataset.name)}
-    language = held.get("language")
+    language, whole = _read_by(cat, found, columns)
     facets = [name for name in (language, "source") if name]
     weight = weight_of(cat, found)
     wanted = list(dict.fromkeys([*columns, *facets, weight]))
     parts = list(cat.scan(found.ref, wanted, batch_rows=131_072, with_row_id=True))
-    whole = frozenset(name for name in columns if pa.types.is_integer(known[name]))
     labels = {name: _codes([part.column(name) for part in parts]) for name in facets}
     weights = _joined([pc.fill_null(part.column(weight), 0).to_numpy() for part in parts], np.dtype(np.int64))
     return Deck(
@@ -214,7 +279,7 @@ def _lines(held: Deck, rule: Rule) -> np.ndarray:
 def preview(
     cat: Catalog, held: Deck, rules: Sequence[Rule], *, missing: str = "drop", examples: int = 20
 ) -> dict[str, Any]:
-    """What the rules keep together: the report of `catalog.explore.explore`, and "steps", one for each rule.
+    """What the rules keep together: the report of `catalog.explore.explore`, "notes", and "steps", one for each rule.
 
     A step is {"rule", "alone": rows that this rule alone keeps, "left": rows left after it and those before it}.
     missing: "keep" keeps rows without a value in one of the columns.
@@ -230,6 +295,8 @@ def preview(
             together |= np.isnan(held.values[rule.column])
     chosen = np.flatnonzero(together)
     weights = held.weights[chosen]
+    spoken = held.labels[held.language][1] if held.language else []
+    unheard = sorted({name for rule in rules for name, _ in rule.languages} - set(spoken))
     return {
         "ref": held.ref,
         "where": rules_where(rules, held.language, held.whole),
@@ -239,6 +306,7 @@ def preview(
         "facets": {name: _facet(held, name, chosen, weights) for name in held.labels},
         "steps": steps,
         "edges": [_edge(cat, held, rule, side, together, examples) for rule, side in zip(rules, sides, strict=True)],
+        "notes": _notes(held.ref, unheard),
     }
 
 

@@ -6,8 +6,9 @@ import pytest
 
 from catalog import Catalog
 from catalog.errors import BadInput, NotFound
-from catalog.overlap import overlap
+from catalog.overlap import overlap, overlap_of, side_of
 from catalog.rules import Rule, deck, parse_rules, preview, rules_where, write_rules
+from catalog.selections import save
 from catalog.testing import append_texts, attach_columns, sentences
 
 ROWS = 500
@@ -113,3 +114,59 @@ def test_two_sets_are_split_into_what_each_alone_and_both_hold(cat):
     assert (whole["only_b"]["rows"], whole["both"]["rows"]) == (0, in_a.sum())
     with pytest.raises(BadInput, match="no ids in common"):
         overlap(cat, a, ("other", None, "error"))
+
+
+@pytest.mark.parametrize("missing", ["drop", "keep"])
+@pytest.mark.parametrize("rules", CASES, ids=write_rules)
+def test_rules_without_a_deck_say_the_same(cat, monkeypatch, rules, missing):
+    held = cat.rules("web", rules, missing=missing, examples=0)
+    assert held == cat.rules("web", [write_rules(rules)], missing=missing, examples=0)
+    monkeypatch.setattr("catalog.rules.DECK_ROWS", ROWS - 1)
+    scanned = cat.rules("web", rules, missing=missing, examples=0)
+    assert {**scanned, "edges": []} == {**held, "edges": []}
+
+
+def test_rules_as_people_write_them_and_what_is_refused(cat):
+    assert parse_rules(" quality >= 0.4 , de : 0.3 | words<9 ") == [
+        Rule("quality", ">=", 0.4, (("de", 0.3),)),
+        Rule("words", "<", 9.0),
+    ]
+    held = cat.rules("web", ["words >= 10, xx: 3", "words < 20"])
+    assert held["kept"] == int(((WORDS >= 10) & (WORDS < 20)).sum())
+    assert held["notes"] == ["no row of web@v1 has the language 'xx': its line decides nothing"]
+    for rules, options, kind, line in (
+        (["quality >= 0.4"], {}, BadInput, "do not cover every row"),
+        (["quality >= 0.4"], {"missing": "skip"}, BadInput, "must be drop, keep or error"),
+        (["wrods >= 4"], {}, NotFound, "did you mean words"),
+        (["language >= 4"], {}, BadInput, "not a number"),
+        ([], {}, BadInput, "1 to 16 rules, not 0"),
+        (["words >= 4"] * 17, {}, BadInput, "not 17"),
+        (["words >= nan"], {}, BadInput, "must be a number"),
+    ):
+        with pytest.raises(kind, match=line) as caught:
+            cat.rules("web", rules, **options)
+        assert "\n" not in str(caught.value)
+
+
+def test_sides_are_selections_versions_or_filters(cat):
+    save(cat, "low", "web", "words < 25")
+    save(cat, "good", "web", "quality > 0.3", missing="drop")
+    assert side_of(cat, "good") == ("web", "quality > 0.3", "drop") and side_of(cat, "web") == ("web@v1", None, "error")
+    assert side_of(cat, "words > 3", "web", "keep") == ("web@v1", "words > 3", "keep")
+    held = overlap_of(cat, "low@v1", "words >= 10", dataset="web", examples=0)
+    assert [held[part]["rows"] for part in ("only_a", "only_b", "both")] == [
+        int((WORDS < 10).sum()), int((WORDS >= 25).sum()), int(((WORDS >= 10) & (WORDS < 25)).sum()),
+    ]  # fmt: skip
+    assert held["b"] == {"name": "words >= 10", "dataset": "web@v1", "where": "words >= 10", "missing": "error"}
+    for given, dataset, kind, line in (
+        ("lwo", None, NotFound, "did you mean low"),
+        ("lwo", "web", NotFound, "did you mean low"),
+        ("low@v7", None, NotFound, "low@v7"),
+        ("words > 3", None, BadInput, "--from DATASET"),
+    ):
+        with pytest.raises(kind, match=line):
+            side_of(cat, given, dataset)
+    with pytest.raises(BadInput, match="do not cover every row"):
+        overlap_of(cat, "quality > 0.2", "low", dataset="web")
+    with pytest.raises(NotFound, match="wrods"):
+        overlap_of(cat, "wrods > 2", "low", dataset="web")

@@ -11,7 +11,7 @@ import streamlit as st
 from catalog import Catalog
 from catalog.catalog import Resolved
 from catalog.meta.models import ColumnRecord
-from catalog.rules import DECK_ROWS, OPERATORS, Deck, Rule, deck, parse_rules, preview, rules_where, write_rules
+from catalog.rules import DECK_ROWS, OPERATORS, Deck, Rule, deck, parse_rules, write_rules
 from ui.web.charts.histogram import thumbnail
 from ui.web.components import address, shell
 from ui.web.components.figures import compact, count, share
@@ -161,26 +161,17 @@ def _result(cat: Catalog, found: Resolved, rules: list[Rule], missing: str, kept
     if rows > DECK_ROWS:
         shell.show(shell.note(f"{count(rows)} rows are counted by a scan, which takes some seconds; below "
                               f"{count(DECK_ROWS)} a line can be dragged."))  # fmt: skip
-    where, report = _counted(cat, found, rules, missing, rows > DECK_ROWS)
+    report = _counted(cat, found, rules, missing)
     shell.show(h("div", _sentence(report), cls="sx-sentence", role="status"))
     live(kept(found, report), "rules_kept")
     with st.expander("Save as a selection"):
-        save_chosen(cat, found, where, "rules tried on all rows", missing=missing)
+        save_chosen(cat, found, report["where"], "rules tried on all rows", missing=missing)
 
 
-def _counted(cat: Catalog, found: Resolved, rules: list[Rule], missing: str, scan: bool) -> tuple[str, dict[str, Any]]:
-    names = tuple(sorted(rule.column for rule in rules))
-    columns = {column.alias: column for column in cat.columns(found.dataset.name)}
-    if scan:
-        language = next((c.alias for c in columns.values() if c.output == "language"), None)
-        whole = frozenset(name for name in names if columns[name].type.startswith(("int", "uint")))
-        where = rules_where(rules, language, whole)
-        return where, cat.explore(found.ref, where, missing=missing, examples=EXAMPLES)
-    held = _deck(cat, str(cat.settings.home), found.dataset.lance_version, found.ref, names)
-    report = preview(cat, held, rules, missing=missing, examples=EXAMPLES)
-    if missing == "error":
-        cat.predicate(found.ref, report["where"], missing)  # refuses, and names the columns that have holes
-    return report["where"], report
+def _counted(cat: Catalog, found: Resolved, rules: list[Rule], missing: str) -> dict[str, Any]:
+    home, state = str(cat.settings.home), found.dataset.lance_version
+    return cat.rules(found.ref, rules, missing=missing, examples=EXAMPLES,
+                     hold=lambda columns: _deck(cat, home, state, found.ref, columns))  # fmt: skip
 
 
 def _sentence(report: dict[str, Any]) -> str:

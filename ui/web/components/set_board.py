@@ -8,7 +8,7 @@ import streamlit as st
 
 from catalog import Catalog
 from catalog.catalog import Resolved
-from catalog.overlap import overlap
+from catalog.overlap import Side, overlap
 from catalog.refs import parse_ref
 from catalog.selections import find_selection, selections, versions
 from ui.web.components import address, shell
@@ -17,7 +17,6 @@ from ui.web.components.markup import Markup, h, link, live
 from ui.web.components.parts import bar, panel
 
 EXAMPLES = 8
-Side = tuple[str, str | None, str]
 
 
 @st.cache_data(show_spinner="comparing …", max_entries=32)
