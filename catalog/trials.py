@@ -194,6 +194,16 @@ def list_trials(cat: Catalog, mix: str | None = None) -> list[Trial]:
     return [t for t in held if parse_ref(t.mix).name == name and version in (None, parse_ref(t.mix).version)]
 
 
+def mixes_of(cat: Catalog, ids: Sequence[str]) -> dict[str, str]:
+    """Trial -> the mix it was run on; a run of a table is in none."""
+    from catalog.access import check
+
+    check(cat, "read", "trials")
+    wanted = set(ids)
+    with cat.session() as session:
+        return {id_: mix for id_, mix in session.exec(select(Trial.id, Trial.mix)) if id_ in wanted}
+
+
 def find_trial(cat: Catalog, name: str) -> Trial:
     """By id, the beginning of an id (6 characters and more), or the name of its model: the last step of it."""
     held = list_trials(cat)

@@ -17,7 +17,7 @@ import numpy as np
 
 from catalog.errors import BadInput
 from catalog.mixers import Answer, Task, Trials, get_mixer
-from flows.mixing import open_task
+from flows.mixing import filled, open_parts, open_task
 
 if TYPE_CHECKING:
     from catalog.catalog import Catalog
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PREDICT = ("regmix", "mixing_laws")
 """Mixers whose answer predicts any mix."""
 DRAWS = 10_000
+SMALL = 5e-4
+"""A share of a mix below it is left out of a spec that takes its weights."""
 SHOWN, EDGE = 240, 40
 """Drawn mixes that are kept: off the front, so that the cloud behind it is seen; and on it, evenly along it."""
 
@@ -70,6 +72,44 @@ class Front:
     points: tuple[Point, ...]
     notes: tuple[str, ...] = ()
     reports: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+def results_of(trials: Trials) -> list[str]:
+    """What the runs measured, standard errors left out; refused where that is nothing."""
+    if found := [name for name in trials.results if not name.endswith("_stderr")]:
+        return found
+    raise BadInput("the runs hold no result: every column of numbers that is no weight is one; add it to the table")
+
+
+def to_trade(trials: Trials) -> list[str]:
+    """The results in the order in which two of them are proposed: what is over all evals together comes last."""
+    return sorted(results_of(trials), key=lambda name: (name == "train_loss", name.endswith("/mean")))
+
+
+def aims_of(trials: Trials, asked: Sequence[str] = ()) -> tuple[Aim, Aim]:
+    """Two results as written, "loss" or "acc:higher"; without a direction by the metric's name, without any the first two."""
+    from flows.trial_statistics import higher_is_better
+
+    names = list(asked) or to_trade(trials)[:2]
+    if not asked and len(names) < 2:
+        raise BadInput(f"the runs measured one result, {names[0]}; a front needs two: record a second one with the same "
+                       "runs, strata trial add MIX --results FILE, or give a table with two columns of results")  # fmt: skip
+    if len(names) != 2:
+        raise BadInput(f"a front is over two results, not {len(names)}; name two, such as loss and acc:higher")
+    made = []
+    for written in names:
+        name, colon, better = written.rpartition(":")
+        known = bool(colon) and better in ("lower", "higher")
+        result = name if known else written
+        made.append(Aim(result, better if known else "higher" if higher_is_better(result) else "lower"))
+    return made[0], made[1]
+
+
+def with_weights(spec: str | Path | dict[str, Any], point: Point) -> dict[str, Any]:
+    """The spec with the weights of a point."""
+    body, _, at = open_parts(spec)
+    shares = np.array(point.weights)
+    return filled(body, at, np.where(shares < SMALL, 0.0, shares))
 
 
 def measured(trials: Trials, parts: Sequence[str], aims: tuple[Aim, Aim]) -> Front:

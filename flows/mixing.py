@@ -12,7 +12,7 @@ import orjson
 
 from catalog.errors import BadInput
 from catalog.mixers import Answer, Task, Trials, get_mixer
-from catalog.mixes.spec import Spec, load_spec, part_name, read_spec
+from catalog.mixes.spec import Part, Spec, load_spec, part_name, read_spec
 from catalog.refs import parse_ref
 from flows.part_vectors import with_vectors
 from flows.trial_table import read_trials
@@ -69,7 +69,7 @@ def weigh(
         raise BadInput(f"better is lower or higher, not {better!r}")
     body, task, at = open_task(cat, spec)
     names = list(task.parts)
-    held = _trials(cat, trials, names) if trials else None
+    held = trials_from(cat, trials, names) if trials else None
     task = replace(task, params=parsed, goal=goal, better=better, trials=held, seed=seed)
     if plugin.vectors:
         task = with_vectors(cat, task, [body["parts"][number] for number in at], seed)
@@ -104,15 +104,29 @@ def _written(weight: float, least: float) -> float:
 def open_task(cat: Catalog, spec: str | Path | dict[str, Any]) -> tuple[dict[str, Any], Task, list[int]]:
     """The spec with even weights at its open parts, what a mixer is told of those, and which parts they are."""
     body, made, at = open_parts(spec)
-    names = [part_name(made.parts[number]) for number in at]
-    if doubled := [name for name in names if names.count(name) > 1]:
-        raise BadInput(f"mix {made.name}: two parts are called {doubled[0]}; give them names: name: ...")
+    names = names_of(made, at)
     supply, budget = _supply(cat, made, at)
     caps = np.array([made.parts[number].max_epochs for number in at])
     return body, Task(tuple(names), supply, None, budget, caps=caps), at
 
 
-def _trials(cat: Catalog, source: str | Path, names: list[str]) -> Trials:
+def names_of(spec: Spec, at: Sequence[int]) -> list[str]:
+    """Names of these parts; refused where two are called alike."""
+    names = [part_name(spec.parts[number]) for number in at]
+    if doubled := [name for name in names if names.count(name) > 1]:
+        raise BadInput(f"mix {spec.name}: two parts are called {doubled[0]}; give them names: name: ...")
+    return names
+
+
+def given_shares(spec: str | Path | dict[str, Any], names: Sequence[str]) -> dict[str, float]:
+    """Shares that a spec itself gives its open parts; {} where one has no weight."""
+    made = [Part(**part) for part in read_spec(spec)["parts"]]
+    held = {part_name(part): part.weight for part in made if part.weight is not None}
+    total = sum(held.values())
+    return {name: held[name] / total for name in names} if set(held) == set(names) and total else {}
+
+
+def trials_from(cat: Catalog, source: str | Path, names: list[str]) -> Trials:
     """A table, or the recorded trials: "catalog", or "catalog:PATTERN" for models whose name matches."""
     kind, _, pattern = str(source).partition(":")
     if kind != "catalog":

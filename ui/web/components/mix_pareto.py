@@ -9,28 +9,27 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from catalog import Catalog
 from catalog.errors import BadInput
 from catalog.mixers import Trials
 from catalog.plugins import plugins
-from flows.mix_front import PREDICT, Aim, Front, Point, measured, predicted
+from catalog.trials import mixes_of
+from flows.mix_front import PREDICT, Aim, Front, Point, measured, predicted, to_trade, with_weights
+from flows.mixing import given_shares
 from ui.web.charts.pareto import figure
 from ui.web.components import address, params, shell
 from ui.web.components.figures import compact, number, plural, share
 from ui.web.components.lock import share_bar
 from ui.web.components.markup import Markup, h, link, live
-from ui.web.components.mix_weights import higher, results_of, runs
+from ui.web.components.mix_weights import higher, runs
 from ui.web.components.parts import chip, table
 from ui.web.queries import mixtures
 
 FITTED, TAKEN, NEXT = "mix_front", "mix_front_taken", "mix_spec_next"
 LINES = 80
 """Lines of the table; of more runs those on the first fronts."""
-SMALL = 5e-4
-"""A share of a drawn mix below it is left out of the spec."""
 KINDS = {"run": "measured", "drawn": "predicted", "best": "predicted", "spec": "predicted"}
 
 
@@ -45,7 +44,7 @@ def pareto(cat: Catalog, text: str) -> None:
         found = runs(cat, names, Path(folder))
         if found is None:
             return
-        results = results_of(found[0])
+        results = to_trade(found[0])
     if len(results) < 2:
         shell.show(_one_result(results[0]))
         return
@@ -68,9 +67,6 @@ def _one_result(name: str) -> Markup:
 def _aims(results: list[str]) -> tuple[Aim, Aim]:
     """Two boxes, each with its direction; all four are in the address."""
     boxes = st.columns([2, 1.1, 2, 1.1], gap="small", vertical_alignment="bottom")
-    results = sorted(
-        results, key=lambda name: (name == "train_loss", name.endswith("/mean"))
-    )  # of all evals together: last
     made = []
     for at, (name, label) in enumerate((("x", "First"), ("y", "Second"))):
         with boxes[2 * at]:
@@ -96,7 +92,7 @@ def _fitted(cat: Catalog, base: str, names: list[str], held: Trials, aims: tuple
         "Predict other mixes", key="mix_predict", width="stretch", help="Fits one model a result to these runs."
     ):
         st.session_state.pop(FITTED, None)
-        shares = mixtures.spec_weights(base, names)
+        shares = given_shares(base, names)
         now = [shares[part] for part in names] if shares else None
         with shell.guarded(), st.spinner("fitting and drawing mixes …"):
             st.session_state[FITTED] = (key, predicted(cat, base, name, aims, held, params=given, now=now))
@@ -116,14 +112,10 @@ def _take(base: str, aims: tuple[Aim, Aim], points: Sequence[Point], name: str, 
 
 def taken(base: str, aims: tuple[Aim, Aim], points: Sequence[Point], key: str) -> dict[str, Any] | None:
     """The spec with the weights of a point, and what it was before; None for a point that is gone."""
-    from flows.mixing import filled, open_parts
-
     point = next((held for held in points if held.key == key), None)
     if point is None:
         return None
-    body, _, at = open_parts(base)
-    shares = np.array(point.weights)
-    written = mixtures.written(filled(body, at, np.where(shares < SMALL, 0.0, shares))).strip() + "\n"
+    written = mixtures.written(with_weights(base, point)).strip() + "\n"
     return {"base": base, "written": written, "key": point.key, "aims": aims}
 
 
@@ -134,7 +126,7 @@ def _back(base: str) -> None:
 
 def _drawn(cat: Catalog, front: Front, fitted: Front | None, points: Sequence[Point], chosen: str) -> Markup:
     """The sentence, the chart with its key, the table, and what has to be known."""
-    mixes = mixtures.mixes_of_trials(cat, [trial for point in front.points for trial in point.trials])
+    mixes = mixes_of(cat, [trial for point in front.points for trial in point.trials])
     said = {point.key: _told(point, front) for point in points}
     notes = [*front.notes, *(fitted.notes if fitted else ())]
     about = "Predictions are not measured: train on a mix before you trust it. " if fitted else ""

@@ -66,7 +66,9 @@ def weights(cat: Catalog, text: str) -> None:
             st.session_state[FOUND] = (text, _find(cat, text, name, given, asked, folder))
     held = st.session_state.get(FOUND)
     if held and held[0] == text and held[1].mixer == name:
-        shell.show(_answer(held[1], mixtures.spec_weights(text, names), asked))
+        from flows.mixing import given_shares
+
+        shell.show(_answer(held[1], given_shares(text, names), asked))
         st.button("Put these weights into the spec", key="mix_take", on_click=_take, args=(held[1].spec,))
 
 
@@ -80,6 +82,8 @@ def _trials(cat: Catalog, names: list[str], folder: Path) -> dict[str, Any] | No
     found = runs(cat, names, folder)
     if found is None:
         return None
+    from flows.mix_front import results_of
+
     held, trials = found
     goals = results_of(held)
     one, two = st.columns([2, 1], gap="small")
@@ -105,14 +109,6 @@ def runs(cat: Catalog, names: list[str], folder: Path) -> tuple[Trials, str] | N
     ).strip()
     held = _recorded(cat, names, pattern)
     return None if held is None else (held, f"catalog:{pattern}" if pattern else "catalog")
-
-
-def results_of(held: Trials) -> list[str]:
-    """What the runs measured, standard errors left out; refused where that is nothing."""
-    goals = [name for name in held.results if not name.endswith("_stderr")]
-    if not goals:
-        raise BadInput("the runs hold no result: every column of numbers that is no weight is one; add it to the table")
-    return goals
 
 
 def higher(goal: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -116,16 +115,6 @@ def open_parts(text: str) -> list[str]:
     return [part_name(part) for part in made if part.samples is None and part.tokens is None]
 
 
-def spec_weights(text: str, names: list[str]) -> dict[str, float]:
-    """Shares that the spec itself gives its open parts; {} where one has no weight."""
-    from catalog.mixes.spec import Part, part_name, read_spec
-
-    made = [Part(**part) for part in read_spec(text)["parts"]]
-    held = {part_name(part): part.weight for part in made if part.weight is not None}
-    total = sum(held.values())
-    return {name: held[name] / total for name in names} if set(held) == set(names) and total else {}
-
-
 def written(body: dict[str, Any]) -> str:
     """A spec as YAML, each part on a line of its own."""
     import yaml
@@ -176,10 +165,3 @@ def starter(cat: Catalog) -> str:
         f"  - {{dataset: {dataset.name}@v{dataset.head}, weight: {len(best) - at}}}" for at, dataset in enumerate(best)
     ]
     return STARTER.format(parts="\n".join(lines) or "  - {dataset: NAME, weight: 1}")
-
-
-def mixes_of_trials(cat: Catalog, ids: Sequence[str]) -> dict[str, str]:
-    """Trial -> the mix it was run on; a trial of a table is in none."""
-    wanted = set(ids)
-    with cat.session() as session:
-        return {id_: mix for id_, mix in session.exec(select(Trial.id, Trial.mix)) if id_ in wanted}
