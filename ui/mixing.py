@@ -5,7 +5,7 @@ Files named here lie where the service runs, so whoever names one needs the righ
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from catalog.access import check
@@ -50,12 +50,29 @@ def weigh(
     from flows.mixing import weigh as ask
 
     check(cat, "read", "mix")
+    _no_file(cat, params, trials)
+    return ask(cat, spec, mixer, params=params, trials=trials, goal=goal, better=better, seed=seed).to_json()
+
+
+def front(
+    cat: Catalog, spec: dict[str, Any], results: Sequence[str] = (), *, trials: str = "catalog",
+    params: dict[str, Any] | None = None, **options: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """Mixes that no other beats in two results at once, measured and, with a mixer, predicted."""
+    from flows.front_report import front as ask
+
+    check(cat, "read", "mix")
+    _no_file(cat, params, trials)
+    return ask(cat, spec, results, trials=trials, params=params, **options)
+
+
+def _no_file(cat: Catalog, params: dict[str, Any] | None, trials: str | None) -> None:
+    """A file where the service runs is for whoever may administer it."""
     named = [str(value) for name, value in (params or {}).items() if _is_file(name, value)]
     if trials is not None and trials.partition(":")[0] != "catalog":
         named.append(trials)
     if named:
         check(cat, "admin", f"file {named[0]}")
-    return ask(cat, spec, mixer, params=params, trials=trials, goal=goal, better=better, seed=seed).to_json()
 
 
 def _is_file(name: str, value: Any) -> bool:

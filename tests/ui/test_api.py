@@ -271,6 +271,57 @@ def test_cards_lineage_selections_and_traces(api):
     assert writer.get(f"/samples/{sample}").json()["rows"][0]["dataset"] == "web"
 
 
+def test_rules_and_the_overlap_of_two_row_sets_are_counted(api):
+    writer, reader = api("write"), api("read")
+    writer.post("/selections", json={"name": "long", "dataset": "web", "where": "chars > 200"})
+    asked = {"rule": ["chars > 200", "chars <= 400"], "examples": 2}
+    held = reader.get("/datasets/web/rules", params=asked).json()
+    lines = {"query": "SELECT chars > 200 AS a, chars <= 400 AS b, chars FROM web"}
+    rows = reader.post("/sql", json=lines).json()["rows"]
+    assert held["kept"] == sum(row["a"] and row["b"] for row in rows) and len(held["edges"][0]["kept"]) == 2
+    assert held["kept_total"] == sum(row["chars"] for row in rows if row["a"] and row["b"])
+    assert [step["alone"] for step in held["steps"]] == [sum(row[side] for row in rows) for side in "ab"]
+    asked = {"a": "long", "b": "chars <= 400", "dataset": "web", "examples": 1}
+    both = reader.get("/sets/overlap", params=asked).json()
+    assert both["both"]["rows"] == held["kept"] and both["a"]["where"] == "chars > 200"
+    assert both["only_b"]["rows"] == sum(row["b"] and not row["a"] for row in rows)
+    for path, asked, status, line in (
+        ("/datasets/web/rules", {"rule": ["char > 2"]}, 404, "did you mean chars"),
+        ("/datasets/web/rules", {"rule": ["text > 2"]}, 400, "not a number"),
+        ("/datasets/web/rules", {"rule": ["chars = 2"]}, 400, "cannot be read"),
+        ("/datasets/web/rules", {}, 422, "rule"),
+        ("/sets/overlap", {"a": "lnog", "b": "web"}, 404, "did you mean long"),
+        ("/sets/overlap", {"a": "chars > 3", "b": "web"}, 400, "--from DATASET"),
+    ):
+        answer = reader.get(path, params=asked)
+        assert answer.status_code == status and line in answer.json()["error"] and "\n" not in answer.json()["error"]
+
+
+def test_the_front_over_two_results(api, blend):
+    writer, reader = api("write"), api("read")
+    writer.post("/mixes/blend/revise", json={"at_sample": 1, "weights": {"web": 3, "more": 1}})
+    for mix, loss, acc in (("blend@v1", 3.0, 0.3), ("blend@v2", 2.5, 0.2)):
+        writer.post("/trials", json={"mix": mix, "results": {"loss": loss, "acc": acc}, "model": "m"})
+    asked = {"spec": blend, "results": ["loss", "acc:higher"]}
+    held = reader.post("/mixes/front", json=asked).json()
+    assert (held["measured"], held["on_front"]) == (2, 2)
+    assert [point["mixes"] for point in held["points"]] == [["blend@v2"], ["blend@v1"]]
+    worse = reader.post("/mixes/front", json={**asked, "results": ["loss", "acc:lower"], "take": "r1"}).json()
+    assert worse["on_front"] == 1 and worse["spec"]["parts"][0]["weight"] > 0.7
+    for more, status, line in (
+        ({"results": ["loss", "f1"]}, 404, "f1"),
+        ({"results": ["loss", "loss"]}, 400, "both results are loss"),
+        ({"results": ["loss"]}, 400, "two results, not 1"),
+        ({"take": "r9"}, 404, "r9"),
+        ({"params": {"draws": 9}}, 400, "name the one that predicts"),
+        ({"mixer": "unimax"}, 400, "predicts no mix but its own"),
+        ({"trials": "/etc/passwd"}, 403, "rights"),
+    ):
+        answer = reader.post("/mixes/front", json={**asked, **more})
+        assert answer.status_code == status and line in answer.json()["error"] and "\n" not in answer.json()["error"]
+    assert len(reader.get("/mixes").json()) == 2
+
+
 def test_errors_are_json_with_a_status(api):
     writer = api("write")
     missing = writer.get("/datasets/wep")

@@ -87,6 +87,36 @@ def blend(web, tmp_path):
     return {"name": "blend", "total": 20, "parts": [{"dataset": "web", "weight": 1}, {"dataset": "more", "weight": 1}]}
 
 
+def test_rules_and_overlaps_are_figures_and_text_needs_consent(web):
+    from catalog.selections import save
+
+    save(web, "long", "web", "chars > 300")
+    asked = (
+        ("rules", {"ref": "web", "rules": ["chars > 300", "chars < 500"]}),
+        ("selection_overlap", {"a": "long", "b": "chars < 500", "dataset": "web"}),
+        ("sql", {"query": "SELECT count(*) AS n FROM web WHERE chars > 300 AND chars < 500"}),
+    )
+    tried, held, counted = ask(build(web), *asked)
+    assert tried["kept"] == held["both"]["rows"] == counted["rows"][0]["n"] > 0
+    shown = [tried["edges"][0]["kept"][0], tried["edges"][0]["dropped"][0], held["both"]["examples"][0]]
+    assert all("withheld" in row["text"] and row["sample_id"] for row in shown)
+    body = json.dumps([tried, held])
+    assert not any(batch["text"][:40] in body for part in web.scan("web", ["text"]) for batch in part.to_pylist())
+    for side in ({"a": "long", "b": "text LIKE 'The%'"}, {"a": "text LIKE 'The%'", "b": "web"}):
+        with pytest.raises(ToolError, match="holds sample text"):
+            ask(build(web), ("selection_overlap", {**side, "dataset": "web"}))
+    open_to = ask(build(web, texts=True), *asked[:2])
+    assert "withheld" not in json.dumps(open_to) and open_to[0]["kept"] == tried["kept"]
+    for name, given in (
+        ("rules", {"ref": "web", "rules": ["chras > 3"]}),
+        ("rules", {"ref": "web", "rules": []}),
+        ("selection_overlap", {"a": "nothing", "b": "web"}),
+    ):
+        with pytest.raises(ToolError) as caught:
+            ask(build(web), (name, given))
+        assert "\n" not in str(caught.value) and "Traceback" not in str(caught.value)
+
+
 def test_a_mix_is_weighed_published_revised_and_compared(web, blend):
     server = build(web)
     weighed, seen, made, revised, listed, held, moved, signed = ask(
@@ -163,6 +193,7 @@ def test_a_mix_does_not_spell_text_out(web, blend):
         ("mix_preview", {"spec": spied}),
         ("mix_weights", {"spec": spied, "mixer": "unimax"}),
         ("mix_publish", {"spec": spied}),
+        ("mix_front", {"spec": spied}),
         ("mix_split", {"spec": blend, "by": "text"}),
         ("mix_revise", added),
         ("retract_reach", {"where": "text LIKE 'The%'"}),

@@ -52,6 +52,8 @@ CALLS: dict[str, dict[str, Any]] = {
     "selectors": {},
     "selections": {},
     "selection": {"ref": "short"},
+    "selection_overlap": {"a": "short", "b": "chars < 200", "dataset": "web"},
+    "rules": {"ref": "web", "rules": ["chars >= 60", "cluster < 1"]},
     "select": {"name": "shorter", "source": "web", "selector": "topk", "budget": 5, "params": {"by": "chars", "order": "lowest"}},
     "sql": {"query": "SELECT count(*) AS n FROM web"},
     "search": {"ref": "web", "words": "owls", "limit": 3},
@@ -59,6 +61,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "mixers": {},
     "mix_preview": {"spec": BLEND},
     "mix_weights": {"spec": BLEND, "mixer": "temperature", "params": {"temperature": 1}},
+    "mix_front": {"spec": BLEND, "results": ["loss", "acc:higher"]},
     "mix_split": {"spec": BLEND, "by": "cluster", "parts": ["web"]},
     "mix_publish": {"spec": {**BLEND, "name": "second"}},
     "mixes": {},
@@ -118,7 +121,7 @@ def stocked(folder: Path) -> tuple[Catalog, dict[str, str]]:
     cat.publish_mix(BLEND)
     cat.publish_mix({**BLEND, "seed": 4})
     trials = [
-        add_trial(cat, mix, {"loss": 2.0 + seed}, seed=seed) for mix in ("blend@v1", "blend@v2") for seed in (0, 1)
+        add_trial(cat, mix, {"loss": 2.0 + seed, "acc": 0.5 - seed / 4}, seed=seed) for mix in ("blend@v1", "blend@v2") for seed in (0, 1)
     ]
     mix = cat.mix("blend@v1")
     record = Ledger(mix, "run-1", begin={"lock": mix.digest, "next": 0})

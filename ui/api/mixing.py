@@ -34,6 +34,19 @@ class WeightsRequest(Strict):
     seed: int = 0
 
 
+class FrontRequest(Strict):
+    """Two results of recorded runs on the parts of a spec, set against one another."""
+
+    spec: dict[str, Any]
+    results: list[str] = Field([], max_length=2, description="two, such as loss and acc:higher; the first two if empty")
+    trials: str = Field("catalog", description="catalog, or catalog:PATTERN of models; a file wants an admin token")
+    mixer: str | None = Field(None, description="also mixes that it predicts: regmix or mixing_laws")
+    params: dict[str, Any] = {}
+    take: str | None = Field(None, description="key of the point whose weights the spec gets")
+    every: bool = Field(False, description="also predictions behind their front")
+    seed: int = 0
+
+
 class SplitRequest(Strict):
     """Parts cut by the values of a column; the other parts stay."""
 
@@ -90,6 +103,12 @@ def mixers(cat: Asked, experimental: bool = False) -> list[dict[str, Any]]:
 def weights(body: WeightsRequest, cat: Asked) -> dict[str, Any]:
     """Weights for a spec, with the outcome the method predicts and its interval; changes nothing."""
     return plain(mixing.weigh(cat, **body.model_dump()))
+
+
+@router.post("/mixes/front")
+def front(body: FrontRequest, cat: Asked) -> dict[str, Any]:
+    """Mixes that no other beats in two results at once, measured and predicted; changes nothing."""
+    return plain(mixing.front(cat, **body.model_dump()))
 
 
 @router.post("/mixes/split")

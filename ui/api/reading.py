@@ -154,6 +154,33 @@ def explore(
     return plain(cat.explore(ref, where, by=by, examples=examples, missing=missing))
 
 
+@router.get("/datasets/{ref}/rules")
+def rules(
+    cat: Asked,
+    ref: str,
+    rule: Annotated[list[str], Query(description='"word_count>=60", "quality>=0.4,de:0.3"; repeat for more')],
+    examples: Annotated[int, Query(ge=0, le=200)] = 20,
+    missing: Literal["error", "drop", "keep"] = "error",
+) -> dict[str, Any]:
+    """What thresholds keep together of all rows, what each takes away, by facet, with the rows nearest to each line."""
+    return plain(cat.rules(ref, rule, examples=examples, missing=missing))
+
+
+@router.get("/sets/overlap")
+def sets_overlap(
+    cat: Asked,
+    a: str,
+    b: str,
+    dataset: Annotated[str | None, Query(description="what a side that is a filter is over")] = None,
+    missing: Literal["error", "drop", "keep"] = "error",
+    examples: Annotated[int, Query(ge=0, le=200)] = 8,
+) -> dict[str, Any]:
+    """Rows of one dataset that only a holds, only b, and both; a side is a selection, a version, or a filter."""
+    from catalog.overlap import overlap_of
+
+    return plain(overlap_of(cat, a, b, dataset=dataset, missing=missing, examples=examples))
+
+
 @router.get("/datasets/{ref}/confounds/{column}")
 def confounds(cat: Asked, ref: str, column: str) -> dict[str, Any]:
     """What a numeric column goes along with."""

@@ -93,19 +93,29 @@ def explore(
     Example: strata explore web "quality_linear > 0.7 AND language = 'en'" --by language --examples 5
     """
     held = opened().explore(ref, where, by=by, examples=examples, missing=missing)
-    emit(json, held, lambda: _explored(held))
+
+    def human() -> None:
+        kept(held)
+        around(held)
+
+    emit(json, held, human)
 
 
-def _explored(held: dict[str, Any]) -> None:
-    weight = held["weight"]
+def kept(held: dict[str, Any]) -> None:
+    """How much a filter or rules keep, in a line."""
     print(
-        f"{held['ref']}: keeps {number(held['kept'])} of {number(held['rows'])} rows ({_percent(held['share'])}), "
-        f"{number(held['kept_total'])} of {number(held['total'])} {weight}"
+        f"{held['ref']}: keeps {number(held['kept'])} of {number(held['rows'])} rows ({percent(held['share'])}), "
+        f"{number(held['kept_total'])} of {number(held['total'])} {held['weight']}"
     )
+
+
+def around(held: dict[str, Any]) -> None:
+    """What is kept by facet, and the rows nearest to each line."""
+    weight = held["weight"]
     for name, rows in held["facets"].items():
         shown = [
             {name: row["value"] if row["value"] is not None else "unknown", "rows": row["rows"], "kept": row["kept"],
-             "share": _percent(row["share"]), f"{weight} kept": row["kept_total"]}
+             "share": percent(row["share"]), f"{weight} kept": row["kept_total"]}
             for row in rows
         ]  # fmt: skip
         table(shown, [name, "rows", "kept", "share", f"{weight} kept"])
@@ -119,7 +129,8 @@ def _explored(held: dict[str, Any]) -> None:
                 )
 
 
-def _percent(share: float | None) -> str:
+def percent(share: float | None) -> str:
+    """A share as people read it."""
     return "" if share is None else f"{100 * share:.1f} %"
 
 

@@ -1,4 +1,4 @@
-"""strata selectors, strata select save|list|show."""
+"""strata selectors, strata select save|list|show|overlap."""
 
 from __future__ import annotations
 
@@ -129,6 +129,48 @@ def show(ref: Annotated[str, typer.Argument(metavar="NAME[@vN]", help="Selection
 
     held = described(opened(), ref)
     emit(json, held, lambda: _show(held))
+
+
+def overlap(
+    a: Annotated[str, typer.Argument(metavar="A", help="Selection, dataset version, or a filter over --from.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="The same; both are of one dataset.")],
+    from_: Annotated[str | None, typer.Option("--from", metavar="DATASET[@vN]", help="What filters are over.")] = None,
+    missing: Annotated[
+        str, typer.Option(metavar="error|drop|keep", help="What a row without a value means to a filter given here.")
+    ] = "error",
+    examples: Annotated[int, typer.Option(metavar="N", min=0, max=200, help="Rows of each part that are shown.")] = 3,
+    json: Json = False,
+) -> None:
+    """Count the rows of one dataset that only A holds, only B, and both. Changes nothing.
+
+    Rows are told apart by their place in the dataset, not by their text; `strata trace --overlap` counts content that datasets share,
+    `strata compare` says how far two sets are apart.
+
+    Example: strata select overlap good short
+             strata select overlap "word_count > 200" "word_count < 900" --from web --missing drop
+    """
+    from catalog.overlap import overlap_of
+
+    held = overlap_of(opened(), a, b, dataset=from_, missing=missing, examples=examples)
+    emit(json, held, lambda: _overlap(held))
+
+
+def _overlap(held: dict[str, Any]) -> None:
+    from catalog.overlap import PARTS
+
+    weight, union = held["weight"], sum(held[part]["rows"] for part in PARTS)
+    titles = {"only_a": f"only {held['a']['name']}", "both": "both", "only_b": f"only {held['b']['name']}"}
+    rows = [
+        {"rows held by": title, "rows": held[part]["rows"], weight: held[part]["total"],
+         "of either": f"{100 * held[part]['rows'] / union:.1f} %" if union else ""}
+        for part, title in titles.items()
+    ]  # fmt: skip
+    table(rows, ["rows held by", "rows", weight, "of either"])
+    for part, title in titles.items():
+        if held[part]["examples"]:
+            print(f"\n{title}:")
+        for row in held[part]["examples"]:
+            print(f"{row['sample_id'][:12]}  {' '.join(row['text'].split())[:160]}")
 
 
 def _show(held: dict[str, Any]) -> None:

@@ -59,6 +59,21 @@ def _specs(tool: Callable[..., Any], who: Callable[[], Catalog], texts: bool) ->
         )  # fmt: skip
 
     @tool
+    def mix_front(
+        spec: dict[str, Any], results: list[str] | None = None, trials: str = "catalog", mixer: str | None = None,
+        params: dict[str, Any] | None = None, take: str | None = None, seed: int = 0,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Recorded mixes of a spec's parts that no other beats in two results at once (Pareto). Changes nothing.
+
+        results: two, such as ["loss", "acc:higher"]. mixer: regmix or mixing_laws also predicts mixes, which are not
+        measured. take: key of a point whose weights the `spec` of the answer has."""
+        if not texts:
+            refuse_parts(who(), spec.get("parts"))
+        return mixing.front(
+            who(), spec, results or [], trials=trials, mixer=mixer, params=params, take=take, seed=seed
+        )  # fmt: skip
+
+    @tool
     def mix_split(spec: dict[str, Any], by: str, parts: list[str] | None = None) -> dict[str, Any]:
         """The spec with its parts cut by the values of a column, so that each value can be weighted. Changes nothing."""
         if not texts:

@@ -1,7 +1,7 @@
 """Verbs as MCP tools: datasets, show, card, lineage, diff, clusters, compare, sql, search, scorers, plan, runs,
 selectors, selections and selection read; select writes, with the rights of the token or of whoever started the server.
-Mixes, trials and ledgers are in `mixing`, proposed writes in `proposing`, endpoints and budgets in `account`, and what is
-read by address in `resources`.
+Rules and row sets that are only tried are in `choosing`, mixes, trials and ledgers in `mixing`, proposed writes in
+`proposing`, endpoints and budgets in `account`, and what is read by address in `resources`.
 
 A client may hand what it reads to a language model elsewhere. Sample text therefore leaves only for datasets whose
 owner consented (consent_llm), or when the server was started with texts=True because the model is local. Facts,
@@ -23,7 +23,7 @@ from catalog.access import check
 from catalog.errors import Refused, StrataError
 from catalog.query.withheld import refuse_text
 from ui.api.tokens import catalog_for, holder
-from ui.mcp import account, discovering, grading, insight, judging, mixing, proposing, questions, resources
+from ui.mcp import account, choosing, discovering, grading, insight, judging, mixing, proposing, questions, resources
 from ui.mcp.consent import consents, length, refuse_reading, withheld
 from ui.querying import search_hits
 from ui.shapes import dataset_row, plain, plan_rows, run_row, scorer_row
@@ -41,7 +41,7 @@ INSTRUCTIONS = (
 )
 
 
-ROOMS = (mixing, judging, grading, discovering, insight, questions, proposing, account)
+ROOMS = (choosing, mixing, judging, grading, discovering, insight, questions, proposing, account)
 
 
 class LocalTokens(TokenVerifier):
