@@ -103,8 +103,9 @@ def explore(
 
 def kept(held: dict[str, Any]) -> None:
     """How much a filter or rules keep, in a line."""
+    share = f" ({percent(held['share'])})" if held["share"] is not None else ""
     print(
-        f"{held['ref']}: keeps {number(held['kept'])} of {number(held['rows'])} rows ({percent(held['share'])}), "
+        f"{held['ref']}: keeps {number(held['kept'])} of {number(held['rows'])} rows{share}, "
         f"{number(held['kept_total'])} of {number(held['total'])} {held['weight']}"
     )
 
