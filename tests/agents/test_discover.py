@@ -145,7 +145,9 @@ def test_evals_come_last_unless_evaluation_is_what_is_needed(stocked, tmp_path):
     quiz = [f"Who voted on the budget in parliament, and when did the minister speak? {at}" for at in range(6)]
     text_dataset(stocked, tmp_path, "parliament-budget-quiz", quiz, role="eval")
     need = "questions on the parliament budget vote"
-    assert names(discover(stocked, need, top=2))[0] == "news" and "parliament-budget-quiz" in names(discover(stocked, need))
+    assert names(discover(stocked, need, top=2))[0] == "news" and "parliament-budget-quiz" in names(
+        discover(stocked, need)
+    )
     assert names(discover(stocked, f"an eval of {need}"))[0] == "parliament-budget-quiz"
 
 

@@ -121,7 +121,9 @@ def stocked(folder: Path) -> tuple[Catalog, dict[str, str]]:
     cat.publish_mix(BLEND)
     cat.publish_mix({**BLEND, "seed": 4})
     trials = [
-        add_trial(cat, mix, {"loss": 2.0 + seed, "acc": 0.5 - seed / 4}, seed=seed) for mix in ("blend@v1", "blend@v2") for seed in (0, 1)
+        add_trial(cat, mix, {"loss": 2.0 + seed, "acc": 0.5 - seed / 4}, seed=seed)
+        for mix in ("blend@v1", "blend@v2")
+        for seed in (0, 1)
     ]
     mix = cat.mix("blend@v1")
     record = Ledger(mix, "run-1", begin={"lock": mix.digest, "next": 0})
