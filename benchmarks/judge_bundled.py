@@ -1,7 +1,7 @@
 """How well the bundled language model (135M parameters) can be read as a judge, how the place of a text sways it, and
 how its verdicts go with people's labels, on web pages of the DCLM authors (label 1: keep).
 
-    python benchmarks/judge_bundled.py --data FOLDER --rows 30
+    python benchmarks/judge_bundled.py --data FOLDER --rows 60
 """
 
 from __future__ import annotations
@@ -17,15 +17,20 @@ from typing import Any
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--rows", type=int, default=30)
+    parser.add_argument("--rows", type=int, default=60)
+    parser.add_argument(
+        "--free", type=int, default=12, help="rows that are also judged without a schema, a minute each"
+    )
     parser.add_argument("--characters", type=int, default=1200, help="of a page that are shown")
     given = parser.parse_args()
     from catalog import Catalog
     from catalog.testing import append_texts
     from flows.endpoints.registry import save_endpoint
 
-    texts, labels = pages(given.data, given.rows, given.characters)
-    for structured in (False, True):  # a catalog each: answers are counted by model
+    for structured, rows in ((False, given.free), (True, given.rows)):  # a catalog each: answers are counted by model
+        if not rows:
+            continue
+        texts, labels = pages(given.data, rows, given.characters)
         with tempfile.TemporaryDirectory() as home:
             cat = Catalog.open(home)
             append_texts(cat, "web", texts)
