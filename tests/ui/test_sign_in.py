@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import html
-import json
-import re
 from pathlib import Path
 
 import pytest
@@ -31,8 +29,8 @@ from ui.cli.admin import _sign_in
 from ui.web.components.address import VIEWS
 from ui.web.entry import sessions
 from ui.web.entry.gate import Gate, routes, safe
+from ui.web.testing import APP, said
 
-APP = Path(__file__).parents[2] / "ui" / "web" / "app.py"
 PAGES = [Path(view).stem for view in VIEWS.values()]
 FORM = {"accept": "text/html", "sec-fetch-site": "same-origin"}
 QUIET = {"audit", "signin", "alembic_version"}
@@ -208,22 +206,6 @@ def visit(app: AppTest, page: str, **query) -> AppTest:
     for name, value in query.items():
         app.query_params[name] = value
     return app.run()
-
-
-def said(at: AppTest) -> str:
-    assert not at.exception, [error.value for error in at.exception]
-    found: list[str] = []
-
-    def walk(node) -> None:
-        for child in getattr(node, "children", {}).values():
-            if child.type == "bidi_component":
-                found.append(json.loads(child.proto.json).get("html", ""))
-            elif child.type == "html" and "<style>" not in child.proto.body:
-                found.append(child.proto.body)
-            walk(child)
-
-    walk(at._tree)
-    return html.unescape(re.sub(r"<[^>]+>", " ", "\n".join(found)))
 
 
 def held_rows(cat: Catalog) -> dict[str, int]:

@@ -17,8 +17,8 @@ from flows.endpoints import account
 from flows.endpoints.registry import save_endpoint
 from flows.endpoints.testing import metered
 from flows.endpoints.tools import called
+from ui.web.testing import APP
 
-APP = Path(__file__).parents[2] / "ui" / "web" / "app.py"
 TAG = {"ref": "web@v1", "label": "good"}
 EVIL = "<img src=x onerror=alert(1)>"
 

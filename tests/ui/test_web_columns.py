@@ -1,7 +1,5 @@
 """The columns tab: distribution functions by label, correlations with length called out, cost and stale marks."""
 
-import html
-import json
 import re
 from pathlib import Path
 
@@ -13,8 +11,7 @@ from catalog import Catalog
 from catalog.meta.models import ColumnRecord
 from catalog.testing import append_texts, attach_columns, sentences, text_dataset
 from flows import score
-
-APP = Path(__file__).parents[2] / "ui" / "web" / "app.py"
+from ui.web.testing import APP, markup, said
 
 
 @pytest.fixture(scope="module")
@@ -38,21 +35,7 @@ def shown(home: Path, monkeypatch, **query) -> tuple[str, str]:
     for name, value in {"ref": "web", "tab": "columns", **query}.items():
         at.query_params[name] = value
     at.run()
-    assert not at.exception, [error.value for error in at.exception]
-    found: list[str] = []
-
-    def walk(node) -> None:
-        for child in getattr(node, "children", {}).values():
-            proto = getattr(child, "proto", None)
-            if child.type == "bidi_component":
-                found.append(json.loads(proto.json).get("html", ""))
-            elif child.type == "html" and "<style>" not in proto.body:
-                found.append(proto.body)
-            walk(child)
-
-    walk(at._tree)
-    made = "\n".join(found)
-    return made, html.unescape(re.sub(r"<[^>]+>", " ", made))
+    return markup(at), said(at)
 
 
 def test_one_column_shows_its_curves_by_label_and_its_cost(home, monkeypatch):

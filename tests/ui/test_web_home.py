@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import html
-import json
 import re
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -22,8 +20,8 @@ from catalog.meta.models import ColumnRecord, Dataset, Edge, Run, Version, now
 from catalog.testing import append_texts, attach_columns, sentences, text_dataset
 from flows import promote, score
 from ui.web.queries import flow, overview, waiting
+from ui.web.testing import APP, markup
 
-APP = Path(__file__).parents[2] / "ui" / "web" / "app.py"
 RUBRIC = {"name": "fine", "scales": {"fine": {"low": 0, "high": 1}}}
 
 
@@ -89,19 +87,7 @@ def test_many_datasets_cost_no_more_statements_than_few(cat):
 def shown(cat: Catalog, monkeypatch) -> str:
     monkeypatch.setenv("STRATA_HOME", str(cat.settings.home))
     at = AppTest.from_file(str(APP), default_timeout=120).run()
-    assert not at.exception
-    found: list[str] = []
-
-    def walk(node) -> None:
-        for child in getattr(node, "children", {}).values():
-            if child.type == "bidi_component":
-                found.append(json.loads(child.proto.json).get("html", ""))
-            elif child.type == "html" and "<style>" not in child.proto.body:
-                found.append(child.proto.body)
-            walk(child)
-
-    walk(at._tree)
-    return "\n".join(found)
+    return markup(at)
 
 
 def test_a_lane_of_many_says_how_many_more_there_are(cat, monkeypatch):

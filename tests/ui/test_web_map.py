@@ -1,7 +1,6 @@
 """The map of a dataset: what it draws, an outline and a cluster as selections, and what it says where there is none."""
 
 import html
-import json
 import re
 from pathlib import Path
 
@@ -15,8 +14,8 @@ from catalog.polygons import parse_polygon, polygon_where
 from catalog.selections import count_selection
 from catalog.testing import append_texts, attach_columns, sentences
 from ui.web.components.map_canvas import coloured
+from ui.web.testing import APP, components, markup
 
-APP = Path(__file__).parents[2] / "ui" / "web" / "app.py"
 ROWS = 400
 EVIL = "<script>window.hacked = 1</script>"
 
@@ -52,21 +51,7 @@ def visit(home: Path, monkeypatch, **query) -> AppTest:
 
 def parts(at: AppTest) -> tuple[str, list[dict]]:
     """All words on the page, and what each canvas was given."""
-    words, canvases = [], []
-
-    def walk(node) -> None:
-        for child in getattr(node, "children", {}).values():
-            proto = getattr(child, "proto", None)
-            if child.type == "bidi_component":
-                data = json.loads(proto.json)
-                words.append(data.get("html", ""))
-                canvases.extend([data] if "grid" in data else [])
-            elif child.type == "html" and "<style>" not in proto.body:
-                words.append(proto.body)
-            walk(child)
-
-    walk(at._tree)
-    return "\n".join(words), canvases
+    return markup(at), [held for held in components(at) if "grid" in held]
 
 
 def text_of(at: AppTest) -> str:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -11,8 +9,7 @@ from agents.proposals import proposals
 from catalog import Catalog
 from catalog.testing import sentences, text_dataset
 from flows import score
-
-APP = Path(__file__).parents[2] / "ui" / "web" / "app.py"
+from ui.web.testing import APP
 
 
 @pytest.fixture

@@ -14,21 +14,26 @@ if TYPE_CHECKING:
 APP = Path(__file__).parent / "app.py"
 
 
-def markup(at: AppTest) -> str:
-    """All HTML of ours on a page that has not failed, in order; the style sheet is left out."""
-    assert not at.exception, [error.value for error in at.exception]
-    found: list[str] = []
+def components(at: AppTest) -> list[dict[str, Any]]:
+    """What each component and piece of HTML of ours was given, in order; the style sheet is left out."""
+    found: list[dict[str, Any]] = []
 
     def walk(node: Any) -> None:
         for child in getattr(node, "children", {}).values():
             if child.type == "bidi_component":
-                found.append(json.loads(child.proto.json).get("html", ""))
+                found.append(json.loads(child.proto.json))
             elif child.type == "html" and "<style>" not in child.proto.body:
-                found.append(child.proto.body)
+                found.append({"html": child.proto.body})
             walk(child)
 
     walk(at._tree)
-    return "\n".join(found)
+    return found
+
+
+def markup(at: AppTest) -> str:
+    """All HTML of ours on a page that has not failed, in order."""
+    assert not at.exception, [error.value for error in at.exception]
+    return "\n".join(held.get("html", "") for held in components(at))
 
 
 def plain(made: str) -> str:
