@@ -5,7 +5,8 @@
 The task of DataFinder (Viswanathan et al. 2023, arXiv:2305.16636), recommending datasets for a described idea, and of
 demand-driven discovery (Li et al. 2025, DatasetResearch, arXiv:2508.06960), over one's own catalog. Cards are ranked by
 words, by meaning, and by how many of the checkable demands they meet, joined by `catalog.card_index.blend`. Evals stand last
-unless the need speaks of evaluation. What a card says is data: it counts by its words. Nothing is written but a cache of vectors, and no model is asked without endpoint and budget.
+unless the need speaks of evaluation. What a card says is data: it counts by its words. Nothing is written but a cache of
+vectors, and no model is asked without endpoint and budget.
 """
 
 from __future__ import annotations

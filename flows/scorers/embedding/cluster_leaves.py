@@ -1,8 +1,9 @@
 """Small clusters by recursive k-means: each cluster with more than `most` rows is cut again, until none has.
 
 Hierarchical k-means with a branching factor and a bound on the leaves (Nistér and Stewénius 2006, "Scalable recognition with
-a vocabulary tree", which bounds the depth instead; clusters narrow fact tracing in Chen et al. 2024, arXiv:2404.15157). As in `kmeans` centroids of length-one vectors are scaled to length one and a row goes to the
-nearest by cosine, here from the root down. The tree is fitted once, on the rows with the lowest keyed hash of their
+a vocabulary tree", which bounds the depth instead; clusters narrow fact tracing in Chen et al. 2024, arXiv:2404.15157).
+As in `kmeans` centroids of length-one vectors are scaled to length one and a row goes to the nearest by cosine, here from
+the root down. The tree is fitted once, on the rows with the lowest keyed hash of their
 sample_id, in hash order, and then frozen: rows that come later go down the same tree. `most` holds for the rows of the fit.
 """
 
@@ -95,9 +96,8 @@ def nearest(points: np.ndarray, middles: np.ndarray) -> np.ndarray:
 def descend(points: np.ndarray, state: dict[str, Any]) -> np.ndarray:
     """The leaf of each point: from the root to the nearest child, until there is none."""
     centroids, parents, leaf = (np.asarray(state[name]) for name in ("centroids", "parents", "leaf"))
-    held, first, count = np.unique(
-        parents, return_index=True, return_counts=True
-    )  # children of a node follow one another
+    # children of a node follow one another
+    held, first, count = np.unique(parents, return_index=True, return_counts=True)
     children = {node: slice(begin, begin + many) for node, begin, many in zip(held.tolist(), first, count, strict=True)}
     at = np.zeros(len(points), np.int64)
     while (todo := np.flatnonzero(leaf[at] < 0)).size:

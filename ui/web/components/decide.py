@@ -54,9 +54,8 @@ def answers(
 
     if held.status not in OPEN:
         return
-    seen = st.session_state.get(
-        f"shown_{held.id}", held.seen
-    )  # as it was when the button was drawn that is pressed now
+    # as it was when the button was drawn that is pressed now
+    seen = st.session_state.get(f"shown_{held.id}", held.seen)
     st.session_state[f"shown_{held.id}"] = held.seen
     why = st.text_input("Note", key=f"why_{held.id}", placeholder="why; kept with the decision").strip()
     yes, no, _ = st.columns([0.7, 0.7, 2.6], gap="small")
